@@ -265,6 +265,7 @@ type JobView struct {
 	Status                   string     // running, asking, done, failed or stopped
 	Began, Ended             time.Time
 	Progress                 []string // the newest lines
+	Notes                    []string // lines for machines: JSON objects
 	Output                   string   // its end
 	Dropped                  int      // bytes of the output that are not kept
 	Error, Next              string
@@ -322,7 +323,10 @@ func (j *Jobs) view(n *job, progress []byte) JobView {
 	}
 	for line := range strings.Lines(string(progress)) {
 		line = strings.TrimSpace(line)
-		if line != n.question { // the page has it apart
+		switch {
+		case strings.HasPrefix(line, "{"):
+			v.Notes = append(v.Notes, line)
+		case line != n.question: // the page has it apart
 			v.Progress = append(v.Progress, line)
 		}
 		if id := j.auditID(line); id != "" && (len(v.Audit) == 0 || v.Audit[len(v.Audit)-1] != id) {

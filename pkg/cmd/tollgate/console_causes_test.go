@@ -59,7 +59,7 @@ func TestConsoleCauses(t *testing.T) {
 			}
 		}
 	}
-	report("4 events fail with this cause now", "invoice.paid 4 3 1", "No change of this system names the cause", "Not proven.", "reconcile has not finished a pass")
+	report("4 events fail with this cause now", "invoice.paid 4 3 1", "No change of this system names the cause", "Not proven.", "Reconcile has compared nothing of this time", "tollgate backfill")
 	note := reconcile.Covered{Tier: reconcile.Nightly, From: time.Now().Add(-26 * time.Hour), To: time.Now().Add(-time.Second), DoneAt: time.Now()}
 	check(t, s.store.Cover(t.Context(), note))
 	report("Proven.", "Compared: - test.")
@@ -68,7 +68,7 @@ func TestConsoleCauses(t *testing.T) {
 	s.tollgate("redrive", "--error", strings.TrimPrefix(cause, "/causes/"), "--wait", "--note", "fixed in 4.2").ok(t)
 	report("3 events fail", "redrive error "+strings.TrimPrefix(cause, "/causes/"), "fixed in 4.2", "redriven 1 of 1 dead letters; outcomes: 1 done")
 	s.tollgate("pause", "charge.refunded", "--note", "unrelated").ok(t)
-	report("Not proven. Types are paused", "charge.refunded is paused", "1 other changes since then are not listed")
+	report("Not proven.", "Types are paused", "charge.refunded is paused", "1 other changes since then are not listed")
 
 	unknown := shown(p.get("/causes/0123456789ab")) + shown(p.get("/causes/0123456789ab/print"))
 	if !strings.Contains(unknown, "No event fails with 0123456789ab now") || !strings.Contains(unknown, "No event fails with this cause now") {
@@ -88,7 +88,7 @@ func TestConsoleReportKnowsWhenItCannot(t *testing.T) {
 	check(t, s.store.Cover(t.Context(), reconcile.Covered{Tier: reconcile.Configured, From: day, To: day.Add(-time.Second), DoneAt: time.Now(), Since: begin}))
 	check(t, s.store.Cover(t.Context(), reconcile.Covered{Tier: reconcile.Nightly, From: begin, To: time.Now().Add(-time.Second), DoneAt: time.Now()}))
 	page := "/causes/" + queue.Fingerprint("invoice.paid", "handler", "no row yet") + "/print"
-	for since, want := range map[string]string{"": "Proven. From", "2h": "not compared", "40d": "The incident began over 29 days ago"} {
+	for since, want := range map[string]string{"": "Proven. From", "2h": "before its history begins", "40d": "The incident began over 29 days ago"} {
 		if text := shown(p.get(page + "?since=" + since)); !strings.Contains(text, want) || strings.Contains(text, "Not proven.") == (since == "") {
 			t.Errorf("since %q: %s", since, text)
 		}

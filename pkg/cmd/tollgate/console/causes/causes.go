@@ -52,6 +52,7 @@ type listView struct {
 
 type causeView struct {
 	Fingerprint string
+	Command     string
 	Read        int
 	More        bool
 	Causes      []oneCause
@@ -68,7 +69,7 @@ func loadCause(ctx context.Context, a *verb.App, fingerprint string) (v causeVie
 	if err != nil {
 		return v, err
 	}
-	v = causeView{Fingerprint: fingerprint, Read: r.Read, More: r.More}
+	v = causeView{Fingerprint: fingerprint, Command: a.CommandLine("causes", fingerprint), Read: r.Read, More: r.More}
 	for _, c := range r.Causes {
 		one := oneCause{Cause: c}
 		shown, err := events.Load(ctx, a, c.EventID)

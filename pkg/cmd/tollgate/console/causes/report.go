@@ -2,6 +2,7 @@ package causes
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,13 +43,30 @@ type report struct {
 	Days     int
 	Coverage reconcile.View
 	Gaps     []reconcile.Gap // of the time of the incident
+	Backfill string          // the command line that compares it
 	Short    bool            // the incident is older than what the coverage tells
 	Paused   []hold.View     // now: passes send nothing of these types
 }
 
-// Proven reports whether the coverage has no gap since the incident began.
-func (r report) Proven() bool {
-	return len(r.Gaps) == 0 && !r.Short && len(r.Paused) == 0 && len(r.Coverage.Broken) == 0 && len(r.Coverage.Streams) > len(r.Coverage.Excluded)
+// Unproven says why the coverage does not prove that nothing is missing since the incident
+// began; nothing if it does.
+func (r report) Unproven() (why []string) {
+	if r.Short {
+		why = append(why, fmt.Sprintf("The incident began over %d days ago, and Stripe lists no older events.", maxDays))
+	}
+	if len(r.Paused) > 0 {
+		why = append(why, "Types are paused, and no pass sends their events before they are resumed.")
+	}
+	if len(r.Coverage.Broken) > 0 {
+		why = append(why, "Notes of passes cannot be read.")
+	}
+	switch {
+	case len(r.Coverage.Streams) <= len(r.Coverage.Excluded):
+		why = append(why, "Reconcile has compared nothing of this time with Stripe's list.")
+	case len(r.Gaps) > 0:
+		why = append(why, "A part of this time was not compared with Stripe's list: see below.")
+	}
+	return why
 }
 
 // Events is how many fail now.
@@ -157,6 +175,7 @@ func (r *report) isAbout(e dynamostore.AuditEntry) bool {
 
 // cover reads what reconcile compared since the incident began.
 func (r *report) cover(ctx context.Context, a *verb.App, from, now time.Time) (err error) {
+	r.Backfill = a.CommandLine("backfill", "--since="+from.UTC().Format(time.RFC3339), "--wait=10m", "--note=incident "+r.Fingerprint)
 	r.Days = min(int(now.Sub(from)/day)+1, maxDays)
 	r.Short = now.Sub(from) > maxDays*day
 	if r.Coverage, err = (&reconcile.Report{Days: r.Days}).Load(ctx, a); err != nil {
@@ -167,9 +186,9 @@ func (r *report) cover(ctx context.Context, a *verb.App, from, now time.Time) (e
 			r.Gaps = append(r.Gaps, g)
 		}
 	}
-	for _, b := range r.Coverage.Before { // an account whose history began later
+	for _, b := range r.Coverage.Before {
 		if b.To.After(from) {
-			b.Kind = "not compared"
+			b.Kind = "before its history begins"
 			r.Gaps = append(r.Gaps, b)
 		}
 	}

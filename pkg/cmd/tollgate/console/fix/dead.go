@@ -62,9 +62,16 @@ type deadJob struct {
 	jobView
 	Plan    *redrive.Plan   // it asks about
 	Groups  []redrive.Group // of a list
+	Seen    *seen           // by a list
 	Sent    *redriven
 	Purged  *purged
 	Written *written
+}
+
+type seen struct {
+	Read    int  `json:"read"`
+	Hidden  int  `json:"hidden"`
+	Certain bool `json:"certain"`
 }
 
 type redriven struct {
@@ -92,6 +99,7 @@ func deadJobOf(v console.JobView) deadJob {
 	switch v.Kind {
 	case "dlq list":
 		d.Groups = job.Lines[redrive.Group](v)
+		d.Seen = job.Note[seen](v)
 	case "redrive":
 		d.Sent = job.Last[redriven](v)
 	case "dlq purge":

@@ -30,6 +30,18 @@ func Last[T any](v console.JobView) *T {
 	return &list[len(list)-1]
 }
 
+// Note decodes the last of the objects that a verb prints with its result, nil if there is none.
+func Note[T any](v console.JobView) *T {
+	if len(v.Notes) == 0 {
+		return nil
+	}
+	var one T
+	if json.Unmarshal([]byte(v.Notes[len(v.Notes)-1]), &one) != nil {
+		return nil
+	}
+	return &one
+}
+
 // Progress is how far a job is, as [verb.Progress] prints it.
 type Progress struct {
 	Text     string // the newest line
