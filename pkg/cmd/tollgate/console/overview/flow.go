@@ -48,10 +48,10 @@ type depth struct {
 // flow returns the steps. What is not known is a dash.
 func flow(d timeseries.Data, now depth, known bool, paused []string) []step {
 	total := func(name string) float64 {
-		values, ok := d.Of(name, timeseries.Sum)
-		if !ok {
-			return 0 // nothing of it was counted yet
+		if d.Series == nil { // the source has not answered
+			return math.NaN()
 		}
+		values, _ := d.Of(name, timeseries.Sum) // none if nothing of it was counted yet
 		return values.Total()
 	}
 	level := func(n int) string {

@@ -197,7 +197,7 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	v.Flow = flow(d, now, known, names(switched))
 	fails, _, err := o.causes.get(ctx)
 	fault("the causes", err)
-	v.Wrong = slices.Concat(v.Wrong, failing(fails.Causes, fails.More), problems(found), paused(switched, now))
+	v.Wrong = slices.Concat(v.Wrong, failing(fails.Causes, fails.More), problems(found))
 	slices.SortStableFunc(v.Wrong, func(a, b problem) int { return cmp.Compare(a.Tone, b.Tone) }) // bad, then warn
 	v.Charts = append(charts(d, c.typed, causeNames(fails.Causes)), coverageChart(days))
 	v.Cloud, v.Cost = o.cloud, costOf(c, now)

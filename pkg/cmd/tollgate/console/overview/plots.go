@@ -64,13 +64,19 @@ func charts(d timeseries.Data, typed bool, of map[string]string) []chart {
 	if values, ok := d.Of(timeseries.LevelOldest, timeseries.Max); ok && !math.IsNaN(values.Last()) {
 		age.Lines = append(age.Lines, p.line("oldest", "", values))
 	}
-	return []chart{
+	all := []chart{
 		{ID: "deliveries", Plot: deliveries, Empty: "Nothing was delivered in this time."},
 		{ID: "types", Plot: types, Empty: untyped},
 		{ID: "times", Plot: times, Empty: "Nothing was done in this time."},
 		{ID: "failures", Plot: failed, Empty: "Nothing failed in this time."},
 		{ID: "age", Plot: age, Empty: "The queue was not measured in this time."},
 	}
+	for i := range all {
+		if d.Series == nil {
+			all[i].Empty = "The counts were not read yet."
+		}
+	}
+	return all
 }
 
 // failureWords are the metrics of failures in words.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,9 +11,7 @@ import (
 
 	"tollgate/pkg/causes"
 	"tollgate/pkg/cmd/tollgate/verb"
-	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
-	"tollgate/pkg/pause"
 )
 
 // problem is something wrong now, and what to do next.
@@ -38,7 +35,7 @@ func failing(all []causes.Cause, more bool) (told []problem) {
 		least = "at least "
 	}
 	for _, c := range all[:min(len(all), maxCauses)] {
-		p := problem{Tone: "warn", What: cmp.Or(c.Type, "messages without a type"), Since: c.First, From: c.NextFirst, To: c.NextLast,
+		p := problem{Tone: "warn", What: cmp.Or(c.Type, "messages without a type"), Since: c.First, From: c.NextFirst.Truncate(time.Second), To: c.NextLast.Truncate(time.Second),
 			Text: fmt.Sprintf("%s%s: %s.", least, verb.Plural(c.Events, "event fails", "events fail"), verb.Clip(verb.OneLine(c.What()), maxText)), Next: "What to do: " + c.Section,
 			Link: "/causes/" + url.PathEscape(c.Fingerprint), Page: "See the cause"}
 		if c.Dead > 0 {
@@ -90,6 +87,7 @@ func (v *view) fault(part string, err error, do string) {
 func problems(found []doctor.Finding) (all []problem) {
 	pages := map[string][2]string{
 		"dead letters": {"/dead", "Dead letters"}, "dead events": {"/causes", "Causes"}, "records": {"/causes", "Causes"},
+		"pauses": {"/pause", "Pause"}, "hold queue": {"/pause", "Pause"},
 		"queue depth": {"/events?status=retrying", "Events"}, "outbox": {"/mail", "Mail"}, "reconcile": {"/coverage", "Coverage"},
 	}
 	for _, status := range []doctor.Status{doctor.Fail, doctor.Warn} {
@@ -108,27 +106,6 @@ func problems(found []doctor.Finding) (all []problem) {
 			}
 			all = append(all, p)
 		}
-	}
-	return all
-}
-
-// paused says what is paused, as it is easily forgotten, and what is only half resumed.
-func paused(s pause.State, now depth) (all []problem) {
-	held := console.Number(float64(now.held)) + " messages are in the hold queue, for 14 days at most."
-	add := func(name, text string, since time.Time, next string) {
-		p := problem{Tone: "warn", What: name, Text: text, Since: since, Next: next, Command: "tollgate resume " + name, Link: "/pause", Page: "Pause"}
-		if name == pause.All {
-			p.What, p.Command = "everything", "tollgate resume --all"
-		}
-		all = append(all, p)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Paused)) {
-		m := s.Paused[name]
-		add(name, "is paused by "+cmp.Or(m.By, "an unknown operator")+": "+cmp.Or(m.Why, "no note")+".", m.At, held)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Resuming)) {
-		m := s.Resuming[name]
-		add(name, "is being resumed: passes leave it out until that ends.", m.Until, "If no resume runs, run it again.")
 	}
 	return all
 }
