@@ -112,7 +112,7 @@ func differences(event node) (list []difference) {
 	}
 	for _, m := range before.List {
 		now, _ := after.member(m.Name)
-		m.Open, now.Open = false, false
+		m.Open, m.Named, now.Open, now.Named = false, false, false, false
 		list = append(list, difference{m.Name, m, now})
 	}
 	return list
