@@ -74,6 +74,7 @@ func mutants() map[string][]string {
 	return map[string][]string{
 		"dead-letters":            {"visible", "DIFF(visible)", "DIFF(SUM([visible, hidden]))", "DIFF(FILL(SUM([visible, hidden]), 0))", "SUM([visible, hidden])"},
 		"dead-letters-expire":     {"letters", "records"},
+		"hold-expires":            {"held", "pause"},
 		"dead-letters-stay":       {"visible"},
 		"secret-mismatch-default": {"FILL(IF(rejected > 20 AND FILL(enqueued, 0) == 0, 1, 0), 0)", "FILL(IF(SUM([rejected, -0.1 * enqueued]) > 0, 1, 0), 0)", "FILL(IF(missed > 1, 1, 0), 0)"},
 		"deliveries-rejected":     {"FILL(IF(refused > 0 AND missed > 1, 1, 0), 0)", "FILL(IF(refused - signature - enqueued > 0 AND missed > 1, 1, 0), 0)"},

@@ -95,8 +95,19 @@ func queueTrials() map[string][]trial {
 			}},
 		},
 		"hold-expires": {
-			{name: "an event of a pause of eleven days", pages: 1, feed: age("hold", 11*24*3600, during{hour, 4 * hour, minute})},
-			{name: "of nine days", feed: age("hold", 9*24*3600, during{0, 4 * hour, minute})},
+			{name: "a pause of eleven days, whose events were looked at", pages: 1, feed: func(l *timeline) {
+				l.happens("pass in a long pause", 1, quarter)
+				age("hold", 60, during{0, 4 * hour, minute})(l)
+			}},
+			{name: "an event of eleven days that no pause has", pages: 1, feed: func(l *timeline) {
+				l.happens("pass", 1, quarter)
+				age("hold", 11*24*3600, during{0, 4 * hour, minute})(l)
+			}},
+			{name: "of nine days", feed: func(l *timeline) {
+				l.happens("pass", 1, quarter, map[string]float64{"PausedFor": 9 * 24 * 3600})
+				age("hold", 9*24*3600, during{0, 4 * hour, minute})(l)
+			}},
+			{name: "nothing is paused", feed: func(l *timeline) { l.happens("pass", 1, quarter) }},
 		},
 	}
 }

@@ -34,6 +34,7 @@ import (
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/local/localtest"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/run"
 	"tollgate/pkg/run/runingest"
@@ -252,6 +253,15 @@ func (s *system) change(id, name string, v types.AttributeValue) {
 		TableName: stripe.String("tollgate"), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: idempotency.Key(id)}},
 		UpdateExpression: &expression, ExpressionAttributeNames: map[string]string{"#name": name}, ExpressionAttributeValues: map[string]types.AttributeValue{":v": v},
 	})
+	check(s.t, err)
+}
+
+// pause pauses a type since a time.
+func (s *system) pause(typ string, since time.Duration) {
+	s.t.Helper()
+	operator, err := dynamostore.NewOperator(s.aws.Dynamo, "tollgate", dynamostore.Options{})
+	check(s.t, err)
+	_, err = operator.PutPauses(s.t.Context(), pause.State{Paused: map[string]pause.Mark{typ: {At: time.Now().Add(-since)}}})
 	check(s.t, err)
 }
 

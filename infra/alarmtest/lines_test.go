@@ -108,6 +108,13 @@ func (s *system) passes(note func(string, func())) {
 			s.t.Errorf("the oldest dead event is %v s old", d.value)
 		}
 	}
+	s.pause("charge.succeeded", 11*24*time.Hour)
+	note("pass in a long pause", func() { s.task("quarter") })
+	for _, d := range s.during(func() { s.task("quarter") }) {
+		if d.name == "PausedFor" && (d.value < 11*24*3600 || d.value > 11*24*3600+600) {
+			s.t.Errorf("the oldest pause is %v s old", d.value)
+		}
+	}
 	note("outbox", func() { s.task("outbox") })
 	note("verify", func() { s.task("verify") })
 	s.env["TOLLGATE_API_KEY_SECRET_ID"] = "none"

@@ -28,8 +28,11 @@ func (p *parts) queueAlarms() []alarm {
 		{name: "dead-letters-expire", problem: "SQS will delete the oldest dead letters within days.",
 			metrics:    []metric{p.own("records", limits.MetricOldestDead, maximum), p.sqs("dead", "ApproximateAgeOfOldestMessage").as("letters")},
 			expression: "MAX(METRICS())", threshold: 0.7 * (q.DLQRetention - q.SourceRetention).Seconds(), period: time.Hour},
+		// As above: looking at held events excludes them from SQS's age. A pause is no younger than what it
+		// holds.
 		{name: "hold-expires", problem: "SQS will delete the oldest events of a paused type within days.",
-			metrics: []metric{p.sqs("hold", "ApproximateAgeOfOldestMessage")}, threshold: limits.PausedTooLong.Seconds(), period: time.Hour},
+			metrics:    []metric{p.own("pause", limits.MetricPausedFor, maximum), p.sqs("hold", "ApproximateAgeOfOldestMessage").as("held")},
+			expression: "MAX(METRICS())", threshold: limits.PausedTooLong.Seconds(), period: time.Hour},
 	})
 }
 

@@ -82,6 +82,9 @@ const (
 	// MetricOldestDead is for how many seconds a dead event has not changed, of the one that has not
 	// for longest; 0 if none is over StuckAge, absent if it could not be read.
 	MetricOldestDead = "OldestDead"
+	// MetricPausedFor is for how many seconds the oldest pause of an event type lasts; 0 if none is
+	// paused or being resumed, absent if it could not be read.
+	MetricPausedFor = "PausedFor"
 
 	MetricOutboxSent   = "OutboxSent"
 	MetricOutboxFailed = "OutboxFailed" // not sent, or not marked as sent

@@ -32,7 +32,7 @@ func record(series *timeseries.Recorder, message string, named map[string]bool, 
 		case err != nil:
 		case slices.Contains([]string{limits.MetricAge, limits.MetricDeliveryAge, limits.MetricHandlerMillis}, name):
 			series.Time(name, float64(value))
-		case slices.Contains([]string{limits.MetricOutboxUnsent, limits.MetricOutboxHeld, limits.MetricOutboxOldest, limits.MetricOldestDead, limits.MetricLedgerVerifiedAge}, name):
+		case slices.Contains([]string{limits.MetricOutboxUnsent, limits.MetricOutboxHeld, limits.MetricOutboxOldest, limits.MetricOldestDead, limits.MetricPausedFor, limits.MetricLedgerVerifiedAge}, name):
 			series.Level(name, float64(value))
 		default:
 			series.Add(name, float64(value))

@@ -70,6 +70,23 @@ func (s State) Holds(eventType string) bool {
 	return paused
 }
 
+// Since returns when the oldest pause of a type began that is not resumed completely, zero if there
+// is none: no held message is older.
+func (s State) Since() (oldest time.Time) {
+	earlier := func(name string, at time.Time) {
+		if name != All && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	for name, m := range s.Paused {
+		earlier(name, m.At)
+	}
+	for name, span := range s.Resuming {
+		earlier(name, span.From)
+	}
+	return oldest
+}
+
 // Quiet reports whether a pass enqueues no event of a type: the type, or everything, is paused
 // or being resumed. The pass that ends the pause of a name, "" for none, is not bound by the
 // name's own resumption.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -48,6 +49,11 @@ type deadEvents interface {
 	OldestDead(ctx context.Context, since, until time.Time) (time.Time, error)
 }
 
+// switchReader reads what is paused.
+type switchReader interface {
+	Pauses(context.Context) (pause.State, error)
+}
+
 // tasks are the tasks of the schedule.
 type tasks struct {
 	passes *reconcile.Reconciler
@@ -56,6 +62,7 @@ type tasks struct {
 	drains outbox.Options
 	verify *comparison
 	dead   deadEvents
+	pauses switchReader
 	limits limits.Limits
 	time   time.Duration // of one run; the rest of the timeout is for its log lines
 	log    *slog.Logger
@@ -99,7 +106,7 @@ func wireReconcile(lookup config.Lookup, register func(*dispatch.Mux), newSender
 	}
 	return &tasks{
 		passes: passes, outbox: store, sender: sender, drains: drains,
-		verify: verify, dead: store, limits: cfg.Limits, time: (l.StopAfter + l.Timeout) / 2, log: log,
+		verify: verify, dead: store, pauses: store, limits: cfg.Limits, time: (l.StopAfter + l.Timeout) / 2, log: log,
 	}, nil
 }
 
@@ -166,11 +173,12 @@ func (t *tasks) run(ctx context.Context, in input) error {
 	if err != nil {
 		text = err.Error()
 	}
-	fields := append(t.oldestDead(ctx, in.Task),
+	fields := slices.Concat(t.oldestDead(ctx, in.Task), t.pausedFor(ctx, in.Task), []any{
 		"tier", in.Task, telemetry.CompleteKey, r.Complete() && err == nil, "slices", r.Slices, "finished", r.Finished, "caught_up", r.CaughtUp, "left_over", r.LeftOver,
 		telemetry.ListedKey, r.Listed, "known", r.Known, telemetry.RequeuedKey, r.Requeued(), "unrecorded", r.Unrecorded, "stuck", r.Stuck, "unfinished", r.Unfinished,
 		telemetry.MismatchedKey, r.Mismatched, telemetry.UnreadableKey, r.Unreadable, telemetry.DeferredKey, r.Deferred, "paused", r.Paused,
-		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text)
+		"stopped", r.Stopped, "ms", time.Since(started).Milliseconds(), "error", text,
+	})
 	t.log.Log(ctx, level, telemetry.PassMessage, fields...)
 	return err
 }
@@ -193,6 +201,24 @@ func (t *tasks) oldestDead(ctx context.Context, task string) []any {
 		age = int64(now.Sub(at).Seconds())
 	}
 	return []any{telemetry.OldestDeadKey, age}
+}
+
+// pausedFor returns the same for the oldest pause of a type: SQS's own age of held messages excludes
+// those that were looked at three times.
+func (t *tasks) pausedFor(ctx context.Context, task string) []any {
+	if task != reconcile.Frequent {
+		return nil
+	}
+	state, err := t.pauses.Pauses(ctx)
+	if err != nil {
+		t.log.WarnContext(ctx, "how long types are paused is unknown", "error", err)
+		return nil
+	}
+	age := int64(0)
+	if since := state.Since(); !since.IsZero() {
+		age = max(0, int64(time.Since(since).Seconds()))
+	}
+	return []any{telemetry.PausedForKey, age}
 }
 
 // drain sends the outbox. A message that could not be sent stays for the next run, a minute

@@ -18,6 +18,7 @@ import (
 	"tollgate/pkg/handlers"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/outbox"
+	"tollgate/pkg/pause"
 	"tollgate/pkg/policy"
 	"tollgate/pkg/reconcile"
 	"tollgate/pkg/stripeapi"
@@ -33,7 +34,7 @@ func wired(t *testing.T) (*tasks, *bytes.Buffer) {
 	}
 	var out bytes.Buffer
 	w.log = telemetry.Logger(&out, telemetry.Options{Stage: "live", Level: slog.LevelInfo})
-	w.dead = oldDead{age: -1}
+	w.dead, w.pauses = oldDead{age: -1}, switchOf{}
 	return w, &out
 }
 
@@ -137,6 +138,51 @@ func TestOldestDeadIsCounted(t *testing.T) {
 		}
 		if got != c.want || pass["Complete"] != 0.0 {
 			t.Errorf("%s: OldestDead %v, want %v, in %v", c.name, pass["OldestDead"], c.want, pass)
+		}
+	}
+}
+
+// switchOf is a stored switch, or the error of reading it.
+type switchOf struct {
+	state pause.State
+	down  error
+}
+
+func (s switchOf) Pauses(context.Context) (pause.State, error) { return s.state, s.down }
+
+// TestPausedForIsCounted by the frequent passes: how long the oldest pause of a type lasts, also while
+// it is resumed. What waits while everything is paused is in another queue.
+func TestPausedForIsCounted(t *testing.T) {
+	ago := func(days int) time.Time { return time.Now().Add(-time.Duration(days) * 24 * time.Hour) }
+	for name, c := range map[string]struct {
+		task string
+		s    switchOf
+		want any
+	}{
+		"none":            {"quarter", switchOf{}, 0.0},
+		"two":             {"quarter", switchOf{state: pause.State{Paused: map[string]pause.Mark{"a.b": {At: ago(2)}, "c.d": {At: ago(11)}}}}, 11 * 24 * 3600.0},
+		"being resumed":   {"quarter", switchOf{state: pause.State{Resuming: map[string]pause.Span{"a.b": {From: ago(3), Until: ago(1)}}}}, 3 * 24 * 3600.0},
+		"everything":      {"quarter", switchOf{state: pause.State{Paused: map[string]pause.Mark{pause.All: {At: ago(11)}}}}, 0.0},
+		"ahead":           {"quarter", switchOf{state: pause.State{Paused: map[string]pause.Mark{"a.b": {At: ago(-1)}}}}, 0.0},
+		"unreadable":      {"quarter", switchOf{down: pause.ErrUnreadable}, nil},
+		"of another tier": {"nightly", switchOf{state: pause.State{Paused: map[string]pause.Mark{"a.b": {At: ago(2)}}}}, nil},
+	} {
+		w, out := wired(t)
+		w.pauses = c.s
+		if err := w.run(t.Context(), input{Task: c.task}); !errors.Is(err, stripeapi.ErrNoAPIKey) {
+			t.Fatal(err)
+		}
+		lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
+		var pass map[string]any
+		if err := json.Unmarshal(lines[len(lines)-1], &pass); err != nil {
+			t.Fatal(err)
+		}
+		got := pass["PausedFor"]
+		if age, some := got.(float64); some { // in whole minutes: the clock runs on
+			got = math.Round(age/60) * 60
+		}
+		if got != c.want {
+			t.Errorf("%s: PausedFor %v, want %v, in %v", name, pass["PausedFor"], c.want, pass)
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 	DeferredKey   = "deferred"
 	CompleteKey   = "complete" // a boolean
 	OldestDeadKey = "dead_s"   // seconds; absent if unknown
+	PausedForKey  = "paused_s" // the same
 	IgnoredKey    = "ignored"  // of an exclusion: events, 1 for an account that is not listed
 
 	SentKey   = "sent"
@@ -33,7 +34,7 @@ const (
 )
 
 // ofPass returns the metrics of a pass, including zeros: an alarm cannot compare a metric
-// without data. Without an age of dead events there is no metric for it: unknown is not zero.
+// without data. Without an age there is no metric for it: unknown is not zero.
 func ofPass(r slog.Record) []metric {
 	values := numbers(r)
 	m := []metric{
@@ -43,6 +44,9 @@ func ofPass(r slog.Record) []metric {
 	}
 	if age, known := values[OldestDeadKey]; known {
 		m = append(m, metric{name: limits.MetricOldestDead, value: age, unit: unitSeconds})
+	}
+	if age, known := values[PausedForKey]; known {
+		m = append(m, metric{name: limits.MetricPausedFor, value: age, unit: unitSeconds})
 	}
 	return m
 }

@@ -27,6 +27,10 @@ func TestEveryPassIsCounted(t *testing.T) {
 			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 1, "OldestDead,stage=live": 700000,
 		}},
+		{"a pass during a pause", telemetry.PassMessage, []any{telemetry.CompleteKey, true, telemetry.OldestDeadKey, int64(0), telemetry.PausedForKey, int64(864000)}, map[string]float64{
+			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
+			"Deferred,stage=live": 0, "Complete,stage=live": 1, "OldestDead,stage=live": 0, "PausedFor,stage=live": 864000,
+		}},
 		{"a pass that could not begin", telemetry.PassMessage, []any{telemetry.CompleteKey, false}, map[string]float64{
 			"Listed,stage=live": 0, "Requeued,stage=live": 0, "Mismatched,stage=live": 0,
 			"Deferred,stage=live": 0, "Complete,stage=live": 0,

@@ -16,6 +16,7 @@ import (
 type Resume struct {
 	which
 	Rate   int    `default:"20" help:"Events a second (1 to 500). Default: 20." placeholder:"N"`
+	NoList bool   `name:"no-list" help:"Do not compare the time of the pause with Stripe's list: for a system without an API key."`
 	DryRun bool   `help:"Show what would be resumed, and resume nothing."`
 	Note   string `help:"Reason, for the audit trail." placeholder:"TEXT"`
 	Yes    bool   `help:"Do not ask for confirmation."`
@@ -24,7 +25,7 @@ type Resume struct {
 func (Resume) Help() string {
 	return `Ends the pause of a type: waits until every consumer knows, about 90 seconds, sends the held events to the queue again at --rate, then compares the time of the pause with Stripe's list and enqueues what is missing. New events of the type are handled from the first seconds on. The type is being resumed until all of this is done.
 
-With --all it enables the consumer's event source mapping, and then compares the time of the pause. Types that were paused separately stay paused.
+With --all it enables the consumer's event source mapping, waits until every process knows, and compares the time of the pause. Types that were paused separately stay paused.
 
 Every step can be repeated: after Ctrl-C, an error or a crash run it again. Pausing the type again stops it, too.
 
@@ -41,6 +42,7 @@ type resumedView struct {
 	Moved    int     `json:"moved"`    // sent from the hold queue to the queue of events
 	Listed   int     `json:"listed"`   // by Stripe, of the time of the pause
 	Enqueued int     `json:"enqueued"` // of them, without a record yet
+	Compared bool    `json:"compared"` // the time of the pause, with Stripe's list
 	Complete bool    `json:"complete"` // nothing is left to do
 	Rate     int     `json:"rate"`
 	Seconds  float64 `json:"seconds"`
@@ -67,11 +69,7 @@ func (c *Resume) Run(ctx context.Context, a *verb.App) error {
 	if c.DryRun {
 		return s.plannedResume(ctx, name, v)
 	}
-	accounts, err := s.target.Accounts(ctx)
-	if err != nil {
-		return err
-	}
-	passes, err := a.Reconciler(ctx, s.target, accounts)
+	passes, err := c.passes(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -83,6 +81,18 @@ func (c *Resume) Run(ctx context.Context, a *verb.App) error {
 	return a.Change(ctx, s.target, of, c.Yes, func(ctx context.Context) (string, error) { return s.resume(ctx, r, name, v) })
 }
 
+// passes are over all accounts that reconcile lists; nil without a comparison.
+func (c *Resume) passes(ctx context.Context, s *system) (pause.Passes, error) {
+	if c.NoList {
+		return nil, nil
+	}
+	accounts, err := s.target.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Reconciler(ctx, s.target, accounts)
+}
+
 // toResume is an error unless the name can be resumed.
 func (s *system) toResume(ctx context.Context, name string) (v resumedView, err error) {
 	state, err := s.store.Pauses(ctx)
@@ -92,10 +102,13 @@ func (s *system) toResume(ctx context.Context, name string) (v resumedView, err 
 	mark, isPaused := state.Paused[name]
 	span, isResuming := state.Resuming[name]
 	_, all := state.Paused[pause.All]
+	if !all {
+		_, all = state.Resuming[pause.All]
+	}
 	v = resumedView{Type: name, Since: verb.Stamp(mark.At)}
 	switch {
 	case all && name != pause.All:
-		return v, verb.Hint(verb.Usage("everything is paused: the events of %s would wait in the queue", name), "tollgate resume --all")
+		return v, verb.Hint(verb.Usage("everything is paused, or being resumed: %s comes after it", name), "tollgate resume --all")
 	case isResuming:
 		v.Since, v.Until = verb.Stamp(span.From), verb.Stamp(span.Until)
 	case !isPaused:
@@ -137,12 +150,15 @@ func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v
 	done, err := r.Run(ctx, name, verb.Operator())
 	sent.Done()
 	listed.Done()
-	v.Moved, v.Listed, v.Enqueued, v.Complete, v.Seconds = done.Moved, done.Pass.Listed, done.Pass.Requeued(), err == nil, time.Since(began).Seconds()
+	v.Moved, v.Listed, v.Enqueued, v.Seconds = done.Moved, done.Pass.Listed, done.Pass.Requeued(), time.Since(began).Seconds()
+	v.Complete, v.Compared = err == nil, err == nil && r.Passes != nil
 	if !done.Span.From.IsZero() {
 		v.Since, v.Until = verb.Stamp(done.Span.From), verb.Stamp(done.Span.Until)
 	}
-	text := fmt.Sprintf("%s sent to the queue; of the time since %s Stripe lists %s, of which %d were enqueued",
-		verb.Plural(v.Moved, "held event", "held events"), *v.Since, verb.Plural(v.Listed, "event", "events"), v.Enqueued)
+	text := verb.Plural(v.Moved, "held event", "held events") + " sent to the queue"
+	if r.Passes != nil {
+		text += fmt.Sprintf("; of the time since %s Stripe lists %s, of which %d were enqueued", *v.Since, verb.Plural(v.Listed, "event", "events"), v.Enqueued)
+	}
 	if err == nil {
 		text = "resumed " + called(name) + ": " + text
 	}
