@@ -43,7 +43,7 @@ func TestConsoleCauses(t *testing.T) {
 	}
 	cause := "/causes/" + queue.Fingerprint("invoice.paid", "handler", text)
 	p := s.console(console.Console{})
-	p.until("/causes", text, "invoice.paid", "3 retrying", "Searched 3 records")
+	p.until("/causes", text, "invoice.paid", "3 retrying", "Searched records of events that are not done: 3")
 	if strings.Contains(p.get("/causes"), "<img") || strings.Contains(p.get(cause), "<img") || strings.Contains(p.get(cause+"/print"), "<img") {
 		t.Error("an error's text is part of the page")
 	}
@@ -59,16 +59,16 @@ func TestConsoleCauses(t *testing.T) {
 			}
 		}
 	}
-	report("4 events fail with this cause now", "invoice.paid 4 3 1", "No change of this system names the cause", "Not proven.", "Reconcile has compared nothing of this time", "tollgate backfill")
+	report("fail with this cause now: 4", "invoice.paid 4 3 1", "No change of this system names the cause", "Not proven.", "Reconcile has compared nothing of this time", "tollgate backfill")
 	note := reconcile.Covered{Tier: reconcile.Nightly, From: time.Now().Add(-26 * time.Hour), To: time.Now().Add(-time.Second), DoneAt: time.Now()}
 	check(t, s.store.Cover(t.Context(), note))
 	report("Proven.", "Compared: - test.")
 
 	s.handle(func(string) bool { return false })
 	s.tollgate("redrive", "--error", strings.TrimPrefix(cause, "/causes/"), "--wait", "--note", "fixed in 4.2").ok(t)
-	report("3 events fail", "redrive error "+strings.TrimPrefix(cause, "/causes/"), "fixed in 4.2", "redriven 1 of 1 dead letters; outcomes: 1 done")
+	report("fail with this cause now: 3", "redrive error "+strings.TrimPrefix(cause, "/causes/"), "fixed in 4.2", "redriven 1 of 1 dead letters; outcomes: 1 done")
 	s.tollgate("pause", "charge.refunded", "--note", "unrelated").ok(t)
-	report("Not proven.", "Types are paused", "charge.refunded is paused", "1 other changes since then are not listed")
+	report("Not proven.", "Types are paused", "charge.refunded is paused", "Other changes since then, not listed: 1")
 
 	unknown := shown(p.get("/causes/0123456789ab")) + shown(p.get("/causes/0123456789ab/print"))
 	if !strings.Contains(unknown, "No event fails with 0123456789ab now") || !strings.Contains(unknown, "No event fails with this cause now") {

@@ -178,7 +178,7 @@ func TestConsoleRedrives(t *testing.T) {
 	}
 	s.dead("evt_other", "charge.failed", "<script>alert(1)</script>")
 	p := s.console(console.Console{})
-	list := p.until(p.submit("/dead", "/dead/list"), "done", "Read 13 dead letters: all there are.", "no row yet", "<script>alert(1)</script>")
+	list := p.until(p.submit("/dead", "/dead/list"), "done", "Dead letters read: 13, all there are.", "no row yet", "<script>alert(1)</script>")
 	if !strings.Contains(list, fmt.Sprint(n)) || strings.Contains(p.get("/dead"), "<script>alert") {
 		t.Errorf("the list shows %s", list)
 	}
