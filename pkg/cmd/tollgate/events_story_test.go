@@ -49,8 +49,8 @@ func TestEventsShowStory(t *testing.T) {
 		text := s.tollgate("events", "show", "evt_1", "--story").ok(t).out
 		rest := text
 		for _, want := range []string{
-			"Created at Stripe", "endpoint connect", "index 1 of the endpoint's list", "SQS message: m-1", "request: r-1",
-			"Attempt 1: failed", "handler took: 1s", "error: no ", "Redrive that may have included it", "by: ann", "because: fixed",
+			"Created at Stripe", "endpoint connect", "signing secret: 2 of the endpoint's list", "SQS message: m-1", "request: r-1",
+			"Attempt 1: failed", "handler took: 1.0 s", "error: no ", "Redrive that may have included it", "by: ann", "because: fixed",
 			"Done: applied", "2 items, 1 message", "Message receipt requested", "done before", "Replay", "by: eve",
 		} {
 			_, after, found := strings.Cut(rest, want)

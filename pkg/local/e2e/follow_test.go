@@ -62,6 +62,18 @@ func TestFollowOneEvent(t *testing.T) {
 	if others := s.log.lines(" consumer ", "event_id=evt_other"); len(others) != 1 || attribute(others[0], "message_id") == attribute(delivery[0], "message_id") {
 		t.Errorf("lines of the other event %q, want one about its own message", others)
 	}
+	out, errOut, code := s.tollgate("events", "show", "evt_followed", "--story")
+	if from := out; code != 0 {
+		t.Errorf("exit %d: %s", code, errOut)
+	} else {
+		for _, want := range []string{"to endpoint default", attribute(delivery[0], "message_id"), "Attempt 1: failed", "Attempt 2: failed", "Attempt 3: applied", "Done: applied"} {
+			_, rest, found := strings.Cut(from, want)
+			if !found {
+				t.Errorf("the story lacks %q in its place:\n%s", want, out)
+			}
+			from = rest
+		}
+	}
 	for _, name := range queried(t) {
 		if !slices.ContainsFunc(s.log.lines("event_id=evt_"), func(line string) bool { return attribute(line, name) != "" }) {
 			t.Errorf("no line has the member %s that infra/README.md asks for", name)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"tollgate/pkg/cmd/tollgate/verb"
+	"tollgate/pkg/console"
 	"tollgate/pkg/event"
 	"tollgate/pkg/idempotency"
 )
@@ -66,9 +68,9 @@ func (d Delivery) moment() Moment {
 	if d.Outcome != "enqueued" {
 		m.Title, m.Tone = "Delivery to endpoint "+cmp.Or(d.Endpoint, "unknown")+" failed: Stripe repeats it", "bad"
 	}
-	secret := ""
-	if d.VerifiedBy != "" {
-		secret = "index " + d.VerifiedBy + " of the endpoint's list"
+	secret := d.VerifiedBy
+	if index, err := strconv.Atoi(secret); err == nil {
+		secret = fmt.Sprintf("%d of the endpoint's list", index+1)
 	}
 	m.Facts, m.IDs = facts("signing secret", secret, "error", d.Error), facts("SQS message", d.MessageID, "request", d.RequestID)
 	return m
@@ -80,6 +82,7 @@ func (s *Story) receives() (all []Moment) {
 		"duplicate": "Received again: done before, acknowledged", "busy": "Received while another attempt ran: it comes back",
 		"superseded": "A later attempt took over", "policy_ignored": "The endpoint's policy excludes it: acknowledged without a record",
 		"store_down": "Received while the table could not be used: it comes back", "missed": "No delivery followed the copy of reconcile",
+		"held": "Its type is paused: moved to the hold queue", "throttled": "Received while too much ran: it comes back",
 		"waiting": "Stripe's API does not show the change yet: it comes back",
 	}
 	for _, in := range s.Log.Receives {
@@ -99,7 +102,7 @@ func retryText(ms *int64) string {
 	if ms == nil {
 		return ""
 	}
-	return (time.Duration(*ms) * time.Millisecond).String()
+	return console.Duration(time.Duration(*ms) * time.Millisecond)
 }
 
 // moment of an attempt. An error that was there before is not repeated.
@@ -115,7 +118,7 @@ func (a Attempt) moment(before string) Moment {
 	}
 	took := ""
 	if a.Took >= 0 {
-		took = a.Took.Round(time.Millisecond).String()
+		took = console.Duration(a.Took)
 	}
 	if a.Error != "" && a.Error == before {
 		m.Facts = facts("handler took", took, "error", "the same")
@@ -214,7 +217,7 @@ func (s *Story) expected(now time.Time) []Moment {
 		return []Moment{{At: st.Next, Kind: "next", Tone: "warn", Title: "The next attempt is due"}}
 	}
 	return []Moment{{At: st.Next, Kind: "next", Title: "The next attempt, by the back-off schedule",
-		Facts: facts("in", st.Next.Sub(now).Round(time.Second).String())}}
+		Facts: facts("in", console.Duration(st.Next.Sub(now)))}}
 }
 
 // tell prints the story of an event. One that is unknown everywhere is the failure that it was.
