@@ -187,7 +187,7 @@
     dress(document);
     setInterval(() => { if (!document.hidden) times(document); }, 5000);
     const zone = document.querySelector("[data-zone]"), look = document.querySelector("[data-theme-switch]");
-    const tell = () => { zone.textContent = utc() ? "UTC" : "Local time"; look.textContent = themes[root.dataset.theme || ""]; look.ariaLabel = look.textContent + ": switch colors"; };
+    const tell = () => { zone.textContent = utc() ? "UTC" : "Local time"; zone.ariaLabel = zone.textContent + ": switch zone"; look.textContent = themes[root.dataset.theme || ""]; look.ariaLabel = look.textContent + ": switch colors"; };
     tell();
     zone.addEventListener("click", () => { kept("zone", utc() ? "local" : "utc"); tell(); times(document); });
     look.addEventListener("click", () => {
