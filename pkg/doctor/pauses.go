@@ -50,6 +50,9 @@ func CheckPauses(hold Queue, p Pauses, s Target, now func() time.Time) Check {
 		for _, name := range slices.Sorted(maps.Keys(state.Resuming)) {
 			resuming(&f, name, state.Resuming[name], s, now())
 		}
+		if s.Local { // of a deployed one the trigger is checked
+			localTrigger(ctx, &f, p, state)
+		}
 		delete(state.Paused, pause.All)
 		delete(state.Resuming, pause.All)
 		if n := letters(h); n > 0 && len(state.Paused)+len(state.Resuming) == 0 {
@@ -96,6 +99,16 @@ func allPaused(ctx context.Context, f *findings, p Pauses, m pause.Mark, s Targe
 		return
 	}
 	f.warn(do, "everything is paused for %s by %s (%s)", age.Round(time.Second), m.By, m.Why)
+}
+
+// localTrigger: a mapping that is disabled without a pause of everything.
+func localTrigger(ctx context.Context, f *findings, p Pauses, s pause.State) {
+	if s.Quiet(pause.All, "") {
+		return
+	}
+	if state, err := p.Mapping(ctx); err == nil && (state == "Disabled" || state == "Disabling") {
+		f.fail("tollgate pause --all, then tollgate resume --all", "the consumer's event source mapping is disabled, and nothing is paused: no event is handled")
+	}
 }
 
 func resuming(f *findings, name string, span pause.Span, s Target, now time.Time) {

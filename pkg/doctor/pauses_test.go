@@ -63,5 +63,10 @@ func TestCheckPauses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { has(t, CheckPauses(c.hold, c.s, target(), clock), c.want) })
 	}
-	healthy(t, CheckPauses(queue(), switchOf{}, target(), clock))
+	healthy(t, CheckPauses(queue(), switchOf{mapping: "Disabled"}, target(), clock)) // the trigger's finding
+	local := target()
+	local.Local = true
+	has(t, CheckPauses(queue(), switchOf{mapping: "Disabled"}, local, clock), want{"pauses", Fail, "is disabled, and nothing is paused"})
+	has(t, CheckPauses(queue(), switchOf{state: paused("*", time.Hour), mapping: "Disabled"}, local, clock), want{"pauses", Warn, "everything is paused"})
+	healthy(t, CheckPauses(queue(), switchOf{mapping: "Enabled"}, local, clock))
 }

@@ -136,7 +136,7 @@ func (c *Pause) pause(ctx context.Context, s *system, name string, v pausedView)
 		}
 	}
 	v.View = paused(name, state.Paused[name])
-	text := fmt.Sprintf("paused %s: its events are held within %s; tollgate resume %s handles them", name, s.target.Limits().PauseAge, name)
+	text := fmt.Sprintf("paused %s: its events are held within %s; tollgate resume %s handles them", name, max(s.target.Limits().PauseAge, time.Second), name)
 	if name == pause.All {
 		text = "paused everything: events wait in the queue, for four days at most; tollgate resume --all handles them"
 	}
