@@ -217,6 +217,9 @@ func TestConsoleStopsACanaryThatFails(t *testing.T) {
 	p.until(job, "asking")
 	p.confirm(job)
 	p.until(job, "failed", "1 of 1 canary messages failed again, nothing more was sent", "4 left of the plan", "Plan again")
+	if form := p.get("/dead?" + html.UnescapeString(regexp.MustCompile(`href="/dead\?([^"]*)"`).FindStringSubmatch(p.get(job))[1])); !strings.Contains(form, `value="invoice.*"`) || !strings.Contains(form, `value="perhaps"`) {
+		t.Error("the selection cannot be changed")
+	}
 	next := p.submit(job, "/jobs/"+job[strings.LastIndex(job, "/")+1:]+"/again")
 	p.until(next, "asking", "send 5 of 5 dead letters")
 }

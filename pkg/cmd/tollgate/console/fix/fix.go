@@ -5,6 +5,7 @@ package fix
 
 import (
 	"embed"
+	"html/template"
 	"net/url"
 	"slices"
 	"strings"
@@ -61,4 +62,9 @@ func jobsAt(jobs *console.Jobs, page string) (list []console.JobView) {
 type jobView struct {
 	Job console.JobView
 	job.Progress
+}
+
+// Edit is the page with the form as it was filled in.
+func (v jobView) Edit(page string) template.URL {
+	return template.URL(page + "?" + v.Job.Form.Encode())
 }
