@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"tollgate/pkg/outbox"
@@ -26,10 +27,23 @@ func PlaceTime(place string) (time.Time, error) {
 		place = place[:len(placeTime)]
 	}
 	at, err := time.Parse(time.RFC3339, place)
-	if err != nil {
+	if err != nil || at.UTC().Year() > 9999 { // longer texts compare differently
 		return time.Time{}, errors.New("neither a place in the list nor a time such as 2026-11-28T09:00:00Z")
 	}
 	return at, nil
+}
+
+// After reads a place, or a time in RFC 3339, and returns the place.
+func After(text string) (string, error) {
+	at, err := PlaceTime(text)
+	if err != nil {
+		return "", err
+	}
+	before := At(at)
+	if strings.HasPrefix(text, before+".") && len(text) == len(Place("", at)) {
+		return text, nil
+	}
+	return before, nil
 }
 
 // Query asks for a part of a destination's list.

@@ -62,12 +62,8 @@ func (h *Handler) query(d destination.Destination, query map[string]string) (q d
 		return q, "", refuse(http.StatusBadRequest, fmt.Sprintf("status %.40q is unknown", status), "it is one of"+strings.Join(Statuses(), " "))
 	}
 	after := cmp.Or(query["after"], delivery.At(oldest))
-	at, err := delivery.PlaceTime(after)
-	if err != nil {
+	if q.After, err = delivery.After(after); err != nil {
 		return q, "", refuse(http.StatusBadRequest, "after is "+err.Error(), "use next of the answer before")
-	}
-	if q.After = delivery.At(at); strings.HasPrefix(after, q.After+".") {
-		q.After = after
 	}
 	q.After = max(q.After, delivery.At(oldest))
 	return q, status, nil

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/pkg/cmd/tollgate/console/causes"
 	"tollgate/pkg/cmd/tollgate/console/check"
+	"tollgate/pkg/cmd/tollgate/console/deliveries"
 	"tollgate/pkg/cmd/tollgate/console/events"
 	"tollgate/pkg/cmd/tollgate/console/fix"
 	"tollgate/pkg/cmd/tollgate/console/overview"
@@ -162,11 +163,13 @@ func parts(a *verb.App) ([]console.Page, []console.Action) {
 		overview.Pages(a),
 		eventPages,
 		causes.Pages(a),
+		deliveries.Pages(a),
 		fix.Pages(a),
 		check.Pages(a),
 	)
 	actions := slices.Concat(
 		eventActions,
+		deliveries.Actions(a),
 		fix.Actions(a),
 		check.Actions(a),
 	)

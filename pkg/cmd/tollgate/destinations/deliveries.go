@@ -31,11 +31,12 @@ type Deliveries struct {
 
 // ListDeliveries lists a destination's deliveries.
 type ListDeliveries struct {
-	Name   string `arg:"" help:"The destination."`
-	Status string `enum:",queued,retrying,running,delivered,failed,disabled,undelivered" default:"" help:"queued, retrying, running, delivered, failed, disabled, or undelivered for all but delivered." placeholder:"WORD"`
-	Since  string `help:"Handed over since: days such as 7d, a duration such as 2h, or a time (RFC 3339). Default: all that are kept." placeholder:"WHEN"`
-	After  string `help:"Continue where the previous list ended." placeholder:"PLACE"`
-	Limit  int    `default:"100" help:"Deliveries listed (1 to 10000)."`
+	Name    string `arg:"" help:"The destination."`
+	Status  string `enum:",queued,retrying,running,delivered,failed,disabled,undelivered" default:"" help:"queued, retrying, running, delivered, failed, disabled, or undelivered for all but delivered." placeholder:"WORD"`
+	Since   string `help:"Handed over since: days such as 7d, a duration such as 2h, or a time (RFC 3339). Default: all that are kept." placeholder:"WHEN"`
+	After   string `help:"Continue where the previous list ended." placeholder:"PLACE"`
+	Limit   int    `default:"100" help:"Deliveries listed (1 to 10000)."`
+	MaxRead int    `default:"10000" help:"Deliveries read to find those with the status." placeholder:"N"`
 }
 
 func (ListDeliveries) Help() string {
@@ -61,9 +62,6 @@ type ListedDelivery struct {
 	Delivery
 }
 
-// maxScanned bounds what is read to find deliveries with a status.
-const maxScanned = 10_000
-
 // Load reads them.
 func (c *ListDeliveries) Load(ctx context.Context, a *verb.App) (l Listed, err error) {
 	if err := verb.Between("--limit", c.Limit, 1, 10_000); err != nil {
@@ -84,8 +82,12 @@ func (c *ListDeliveries) Load(ctx context.Context, a *verb.App) (l Listed, err e
 	if err != nil {
 		return l, err
 	}
-	q := delivery.Query{Destination: c.Name, After: max(c.After, delivery.At(since)), Until: time.Now(), Limit: history.MaxLimit}
-	for read := 0; read < maxScanned && len(l.Deliveries) < c.Limit; read += q.Limit {
+	after, err := delivery.After(cmp.Or(c.After, delivery.At(since)))
+	if err != nil {
+		return l, verb.Hint(verb.Usage("--after is %v", err), "use the one that the list before printed")
+	}
+	q := delivery.Query{Destination: c.Name, After: max(after, delivery.At(since)), Until: time.Now(), Limit: history.MaxLimit}
+	for read := 0; read < c.MaxRead && len(l.Deliveries) < c.Limit; read += q.Limit {
 		page, err := reader.History(ctx, q)
 		if err != nil {
 			return l, err

@@ -86,7 +86,8 @@ type View struct {
 	PausedBy string   `json:"paused_by"`
 	Off      *string  `json:"disabled_at"`
 	Why      string   `json:"why"`
-	Queued   int      `json:"queued"` // jobs in its group's queue, those that wait for their next attempt included
+	History  bool     `json:"history"` // its receiver may fetch what it missed
+	Queued   int      `json:"queued"`  // jobs in its group's queue, those that wait for their next attempt included
 }
 
 // Statuses of a destination.
@@ -102,7 +103,7 @@ func viewOf(d destination.Destination, s delivery.State, queued int, now time.Ti
 	v := View{
 		Name: d.Name, Type: string(d.Type), Group: d.Group, To: addressOf(d), Messages: d.Messages, Events: d.Events,
 		Status: statusOK, Since: verb.Stamp(s.Since), Off: verb.Stamp(s.Off), Why: s.Why, Queued: queued,
-		PausedAt: verb.Stamp(s.Paused), PausedBy: s.PausedBy,
+		PausedAt: verb.Stamp(s.Paused), PausedBy: s.PausedBy, History: d.History,
 	}
 	switch {
 	case !s.Off.IsZero():
@@ -136,8 +137,8 @@ func addressOf(d destination.Destination) string {
 	}
 }
 
-// takes describes what a destination takes.
-func (v View) takes() string {
+// Takes describes what a destination takes.
+func (v View) Takes() string {
 	all := slices.Clone(v.Messages)
 	for _, e := range v.Events {
 		all = append(all, event.ForwardedPrefix+e)

@@ -12,6 +12,7 @@ import (
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/destination"
 	"tollgate/pkg/redrive"
+	"tollgate/pkg/sqsqueue"
 )
 
 // List lists the destinations.
@@ -23,26 +24,50 @@ func (List) Help() string {
   tollgate destination list`
 }
 
-// Run lists all destinations.
-func (List) Run(ctx context.Context, a *verb.App) error {
+// Now are all destinations as they are now.
+type Now struct {
+	Views []View
+	Dead  int // dead letters of all, about
+}
+
+// Load reads the destinations, and hides no dead letter.
+func Load(ctx context.Context, a *verb.App) (now Now, err error) {
 	w, err := open(ctx, a)
 	if err != nil {
-		return err
+		return now, err
 	}
-	var all []View
 	for _, name := range slices.Sorted(maps.Keys(w.sending.Destinations)) {
 		s, err := w.rows.State(ctx, name)
 		if err != nil {
-			return err
+			return now, err
 		}
 		v, err := w.view(ctx, w.sending.Destinations[name], s)
 		if err != nil {
-			return err
+			return now, err
 		}
-		all = append(all, v)
+		now.Views = append(now.Views, v)
 	}
-	verb.List(a, all, func(v View) any { return v }, "No destinations.", "name|type|status|queued|to|takes", func(v View) []string {
-		return []string{v.Name, v.Type, v.Status, fmt.Sprint(v.Queued), v.To, v.takes()}
+	now.Dead, err = sqsqueue.New(w.queues, w.sending.DLQURL, "", w.target.Limits()).Depth(ctx)
+	return now, err
+}
+
+// LoadOne reads one destination.
+func LoadOne(ctx context.Context, a *verb.App, name string) (View, error) {
+	w, d, s, err := named(ctx, a, name)
+	if err != nil {
+		return View{}, err
+	}
+	return w.view(ctx, d, s)
+}
+
+// Run lists all destinations.
+func (List) Run(ctx context.Context, a *verb.App) error {
+	now, err := Load(ctx, a)
+	if err != nil {
+		return err
+	}
+	verb.List(a, now.Views, func(v View) any { return v }, "No destinations.", "name|type|status|queued|to|takes", func(v View) []string {
+		return []string{v.Name, v.Type, v.Status, fmt.Sprint(v.Queued), v.To, v.Takes()}
 	})
 	return nil
 }
@@ -110,7 +135,7 @@ func (v Shown) lines(d destination.Destination, s delivery.State) [][2]string {
 		dead = append(dead, fmt.Sprintf("%d %s", v.Dead[reason], reason))
 	}
 	lines := [][2]string{
-		{"name", v.Name}, {"type", v.Type}, {"to", v.To}, {"takes", v.takes()}, {"group", v.Group},
+		{"name", v.Name}, {"type", v.Type}, {"to", v.To}, {"takes", v.Takes()}, {"group", v.Group},
 		{"limits", fmt.Sprintf("%v a second, %d at once, %s each", v.Rate, v.Concurrency, v.Timeout)},
 		{"status", v.Status}, {"failing since", verb.LongTime(s.Since)}, {"queued", fmt.Sprint(v.Queued)},
 		{"dead letters", verb.Dash(strings.Join(dead, ", "))}, {"last error", verb.Dash(v.Error)},
