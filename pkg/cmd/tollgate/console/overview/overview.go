@@ -190,7 +190,10 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	}
 	days, _, err := o.days.get(ctx)
 	fault("the coverage", err)
-
+	compared := coverageChart(days)
+	if err != nil && days == nil {
+		compared.Empty = "The coverage was not read yet."
+	}
 	switched, _, err := o.pauses.get(ctx)
 	fault("the pauses", err)
 
@@ -199,7 +202,7 @@ func (o *overview) load(ctx context.Context, s span) (view, error) {
 	fault("the causes", err)
 	v.Wrong = slices.Concat(v.Wrong, failing(fails.Causes, fails.More), problems(found))
 	slices.SortStableFunc(v.Wrong, func(a, b problem) int { return cmp.Compare(a.Tone, b.Tone) }) // bad, then warn
-	v.Charts = append(charts(d, c.typed, causeNames(fails.Causes)), coverageChart(days))
+	v.Charts = append(charts(d, c.typed, causeNames(fails.Causes)), compared)
 	v.Cloud, v.Cost = o.cloud, costOf(c, now)
 	if d.Since.After(d.From) {
 		v.Since = d.Since

@@ -356,3 +356,18 @@ func TestCausesAreTold(t *testing.T) {
 		t.Errorf("names %q", got)
 	}
 }
+
+// TestDeadEventsAreOneProblem: of the queue's count and of the oldest's age, the one that matters.
+func TestDeadEventsAreOneProblem(t *testing.T) {
+	letters := doctor.Finding{Name: "dead letters", Status: doctor.Fail, Detail: "3: their events are not handled"}
+	young := doctor.Finding{Name: "dead events", Status: doctor.Fail, Detail: "3; dead for 1m", Fix: "tollgate causes"}
+	old := doctor.Finding{Name: "dead events", Status: doctor.Fail, Detail: "3; dead for 200h", Fix: "tollgate redrive, or tollgate dlq export, at once"}
+	none := doctor.Finding{Name: "dead events", Status: doctor.OK}
+	for want, found := range map[string][]doctor.Finding{
+		letters.Detail: {letters, young}, old.Detail: {letters, old}, young.Detail: {young}, "3: their events are not handled ": {letters, none},
+	} {
+		if got := problems(found); len(got) != 1 || got[0].Text != strings.TrimSpace(want) {
+			t.Errorf("%+v, want %q alone", got, want)
+		}
+	}
+}

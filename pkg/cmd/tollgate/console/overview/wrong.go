@@ -90,9 +90,16 @@ func problems(found []doctor.Finding) (all []problem) {
 		"pauses": {"/pause", "Pause"}, "hold queue": {"/pause", "Pause"},
 		"queue depth": {"/events?status=retrying", "Events"}, "outbox": {"/mail", "Mail"}, "reconcile": {"/coverage", "Coverage"},
 	}
+	// Dead events are in the dead-letter queue: one line, which is that of their age when it matters.
+	covered := ""
+	if letters, dead := failed(found, "dead letters"), failed(found, "dead events"); letters >= 0 && dead >= 0 {
+		if covered = "dead events"; strings.Contains(found[dead].Fix, "at once") {
+			covered = "dead letters"
+		}
+	}
 	for _, status := range []doctor.Status{doctor.Fail, doctor.Warn} {
 		for _, f := range found {
-			if f.Status != status {
+			if f.Status != status || f.Name == covered {
 				continue
 			}
 			p := problem{Tone: "warn", What: f.Name, Text: f.Detail, Link: pages[f.Name][0], Page: pages[f.Name][1]}
@@ -108,6 +115,11 @@ func problems(found []doctor.Finding) (all []problem) {
 		}
 	}
 	return all
+}
+
+// failed is the place of a check's finding that fails, -1 for none.
+func failed(found []doctor.Finding, name string) int {
+	return slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Name == name && f.Status == doctor.Fail })
 }
 
 // isCommand reports whether a fix is one line for a shell, and not words about it.
