@@ -135,7 +135,7 @@ func TestConsoleEndpoint(t *testing.T) {
 	p := s.console(console.Console{})
 	page := p.get("/endpoint")
 	got := shown(page)
-	for _, want := range []string{"The endpoint differs", "create an endpoint", "0 ", "not known to be 3", "Of 4 accepted deliveries", "connect"} {
+	for _, want := range []string{"The endpoint differs", "create an endpoint", "1 of 2", "not known to be 3", "Of 4 accepted deliveries", "connect"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it lacks %q: %s", want, got)
 		}

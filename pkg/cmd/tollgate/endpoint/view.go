@@ -31,7 +31,7 @@ type View struct {
 
 // SecretUse is a stored secret, in the order in which ingest tries them.
 type SecretUse struct {
-	Index       int
+	Place       int // the first is 1
 	Fingerprint string
 	AtStripe    bool // apply stored it for the endpoint that serves
 	Deliveries  int  // that it verified, of those read
@@ -93,6 +93,6 @@ func (v *View) loadSecrets(ctx context.Context, s verb.Site) {
 	}
 	v.SecretErr = err
 	for i, secret := range list {
-		v.Secrets = append(v.Secrets, SecretUse{Index: i, Fingerprint: secret.Fingerprint()})
+		v.Secrets = append(v.Secrets, SecretUse{Place: i + 1, Fingerprint: secret.Fingerprint()})
 	}
 }
