@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -148,6 +149,10 @@ func (a *App) LocalInfo(ctx context.Context) (local.Info, error) {
 	return i, nil
 }
 
+// localPause bounds the pause before a retry of a local call. The embedded services may answer
+// before the client has seen its request written; the SDK then loses the answer.
+const localPause = 20 * time.Millisecond
+
 func (a *App) localTarget(ctx context.Context) (Target, error) {
 	i, err := a.LocalInfo(ctx)
 	if err != nil {
@@ -159,6 +164,7 @@ func (a *App) localTarget(ctx context.Context) (Target, error) {
 		client.Transport = failpoint.Transport("command", http.DefaultTransport)
 	}
 	c.HTTPClient = client
+	c.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(retry.NewStandard(), localPause) }
 	return Target{
 		Name: "the local system in " + a.Data, AWS: c,
 		Table: i.Table, QueueURL: i.QueueURL, DLQURL: i.DLQURL, HoldURL: i.HoldURL,
