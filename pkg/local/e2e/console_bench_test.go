@@ -88,13 +88,14 @@ func (s *system) scripting(p *page, path string, rate int, during time.Duration)
 	load := exec.CommandContext(ctx, filepath.Join(binaries, "tollgate"), "send", "invoice.paid", "--data", s.data,
 		"--count", fmt.Sprint(rate*int(during/time.Second)*2), "--rate", fmt.Sprint(rate))
 	load.Env = []string{"HOME=/"}
-	before := p.metrics()
+	handled := func() int { return len(s.log.lines(" consumer event ")) }
+	before, events := p.metrics(), handled()
 	must(s.t, load.Start())
 	load.Wait() // until its time is over
 	after := p.metrics()
 	seconds := after["Timestamp"] - before["Timestamp"]
 	for _, name := range []string{"ScriptDuration", "LayoutDuration", "RecalcStyleDuration", "TaskDuration"} {
-		fmt.Printf("| %s of %s at %d events/s | %.1f ms a second |\n", name, path, rate, (after[name]-before[name])*1000/seconds)
+		fmt.Printf("| %s of %s at %.0f events/s | %.1f ms a second |\n", name, path, float64(handled()-events)/seconds, (after[name]-before[name])*1000/seconds)
 	}
 }
 

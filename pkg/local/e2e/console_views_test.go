@@ -3,14 +3,19 @@
 package e2e_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -21,6 +26,19 @@ func (s *system) console() *page {
 	p.visit(s.info.Console)
 	p.until(`document.querySelector("nav a")`)
 	p.forgive("401 (Unauthorized)") // the page that exchanges the link's token
+	return p
+}
+
+// planned opens the console with a redrive of dead letters that waits for its confirmation.
+func (s *system) planned() *page {
+	s.t.Helper()
+	eventually(s.t, func() (bool, string) { return s.depth(s.info.DLQURL) > 0, "no dead letters" })
+	p := s.console()
+	p.visit(p.at("/dead"))
+	p.fill("note", "fixed in release 4.2")
+	p.do(chromedp.Click(chromedp.CSS("[name=all]")))
+	p.follow("plan a redrive")
+	p.shows("nothing is changed yet", "dead letters are selected")
 	return p
 }
 
@@ -75,9 +93,9 @@ const (
 // widths, and no page is wider than the window.
 func TestConsoleIsAccessible(t *testing.T) {
 	t.Parallel()
-	p := shop(t, t.TempDir()).console()
+	p := shop(t, t.TempDir()).planned()
 	paths := p.views()
-	mustHave(t, paths, "/", "/events", "/events/evt_", "/causes", "/causes/", "/pause", "/dead", "/replay", "/mail", "/customers", "/customers/cus_", "/coverage", "/endpoint", "/audit", "/jobs")
+	mustHave(t, paths, "/", "/events", "/events/evt_", "/causes", "/causes/", "/pause", "/dead", "/dead/", "/replay", "/mail", "/customers", "/customers/cus_", "/coverage", "/endpoint", "/audit", "/jobs")
 	for _, path := range paths {
 		p.visit(p.at(path))
 		for _, dark := range []bool{false, true} {
@@ -86,8 +104,9 @@ func TestConsoleIsAccessible(t *testing.T) {
 				for _, found := range p.axe() {
 					t.Errorf("%s, dark %v, %d px: %s", path, dark, width, found)
 				}
-				if over := eval[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
-					t.Errorf("%s is %d px wider than a window of %d px", path, over, width)
+				if over := eval[string](p, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && document.documentElement.scrollWidth > innerWidth)
+					.map(e => e.outerHTML.slice(0, 100)).slice(0, 3).join("\n")`); over != "" {
+					t.Errorf("%s is wider than a window of %d px:\n%s", path, width, over)
 				}
 			}
 		}
@@ -96,38 +115,75 @@ func TestConsoleIsAccessible(t *testing.T) {
 
 var screenshots = flag.String("screenshots", "", "write pictures of the console's pages into this folder")
 
-// TestScreenshots makes a picture of each page at two widths, in light and dark.
+// TestScreenshots makes a picture of each page at two widths, in light and dark, and the two of
+// README.md, after minutes of traffic. Someone has to look at them.
 func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("skipped: without -screenshots no picture is made (make screenshots)")
 	}
 	must(t, os.MkdirAll(*screenshots, 0o755))
-	p := shop(t, t.TempDir()).console()
+	folder, err := filepath.Abs(*screenshots)
+	must(t, err)
+	t.Chdir(t.TempDir()) // the console names the system by its folder
+	s := shop(t, ".tollgate", "--time-scale", "20", "--hold-after", "10000h", "--max-receives", "9")
+	s.shopTraffic(30)
+	p := s.planned()
+	save := func(name string, picture []byte, err error) {
+		t.Helper()
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(folder, name), picture, 0o644))
+	}
 	for _, path := range p.views() {
 		p.visit(p.at(path))
-		for _, dark := range []bool{false, true} {
+		name, _, _ := strings.Cut(strings.Trim(path, "/"), "?")
+		if parts := strings.Split(name, "/"); len(parts) > 1 {
+			parts[1] = "one"
+			name = strings.Join(parts, "-")
+		}
+		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
 			for _, width := range []int{wide, phone} {
 				p.look(width, dark)
 				picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
-				must(t, err)
-				name := strings.Trim(strings.NewReplacer("/", "_", "?", "_", "&", "_", "=", "_").Replace(path), "_")
-				if parts := strings.Split(path, "/"); len(parts) > 2 {
-					name = strings.Join(append([]string{parts[1] + "_one"}, parts[3:]...), "_")
-				}
-				if name == "" {
-					name = "overview"
-				}
-				scheme := map[bool]string{false: "light", true: "dark"}[dark]
-				must(t, os.WriteFile(filepath.Join(*screenshots, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), picture, 0o644))
+				save(fmt.Sprintf("%s-%d-%s.png", cmp.Or(name, "overview"), width, scheme), picture, err)
 			}
+		}
+	}
+	small := func(name, path string, dark bool) {
+		p.visit(p.at(path))
+		p.until(`document.querySelector("main h1") && document.querySelector("[data-live-state]")?.innerText == "live"`)
+		p.look(1200, dark)
+		shot, err := chromedp.Call(p.ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: cdppage.CaptureScreenshotFormatWebp, Quality: new(int64(80))})
+		save(name, shot.Data, err)
+	}
+	small("readme-overview.webp", "/?range=15m", false)
+	p.visit(p.at("/events"))
+	small("readme-event.webp", eval[string](p, `document.querySelector("main td a.event").getAttribute("href")`), true)
+}
+
+// shopTraffic sends events for some rounds of five seconds each, some of them with a wrong signature,
+// and makes changes as an operator does.
+func (s *system) shopTraffic(rounds int) {
+	s.t.Helper()
+	for i := range rounds {
+		for j, typ := range []string{"invoice.paid", "customer.subscription.updated", "payment_intent.succeeded", "charge.refunded"} {
+			s.tollgate("send", typ, "--count", strconv.Itoa(5+(i*7+j*3)%9), "--rate", "8")
+		}
+		if body := event(fmt.Sprint(i), "invoice.paid"); i%4 == 0 {
+			request(http.MethodPost, s.info.URL, body, map[string]string{"Content-Type": "application/json", "Stripe-Signature": sign(body, "whsec_wrong", time.Now())})
+		}
+		switch i {
+		case rounds / 2:
+			s.tollgate("redrive", "--type", "customer.created", "--canary", "1", "--note", "the template for nb-NO is deployed")
+		case rounds - 6:
+			s.tollgate("pause", "charge.refunded", "--note", "the accounting system is down until 15:00")
 		}
 	}
 }
 
 // shop runs the consumer of a shop with broken handlers on some customers' lives.
-func shop(t *testing.T, data string) *system {
+func shop(t *testing.T, data string, args ...string) *system {
 	t.Helper()
-	s := shopOn(t, data)
+	s := shopOn(t, data, args...)
 	for _, scene := range []string{"subscription-life", "trial-to-paid", "void-and-uncollectible", "refund", "dispute", "many-items", "async-checkout", "pause-and-resume"} {
 		s.play(scene, "2")
 	}
