@@ -21,13 +21,13 @@ import (
 // storyView is the data of the story of one event.
 type storyView struct {
 	events.Story
-	Stripe  []link // its pages in Stripe's Dashboard
-	Longer  string // query that searches more of the logs, "" if all was searched
-	Command string
-	body    body
-	Read    bool      // its JSON is shown
-	Until   time.Time // when it is forgotten
-	Source  string
+	Stripe   []link // its pages in Stripe's Dashboard
+	Longer   string // query that searches more of the logs, "" if all was searched
+	Command  string
+	body     body
+	Read     bool      // its JSON is shown
+	Until    time.Time // when it is forgotten
+	ReadFrom string
 }
 
 type link struct{ Text, URL string }
@@ -61,7 +61,7 @@ func (p *pages) story(ctx context.Context, r *http.Request) (any, error) {
 		v.Longer = "?log=72h"
 	}
 	v.body, v.Until, v.Read = p.bodies.of(id, q.Get("json"))
-	v.Source = v.body.source
+	v.ReadFrom = v.body.source
 	v.Stripe = dashboard(v.Mode, v.Account, "events/"+url.PathEscape(id))
 	return v, nil
 }
