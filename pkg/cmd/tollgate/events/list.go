@@ -90,7 +90,7 @@ func (c *List) request(now time.Time) (dynamostore.ListRequest, error) {
 		}
 	}
 	if c.Scan && c.About == "" {
-		return req, verb.Usage("--scan needs --about")
+		return req, verb.Hint(verb.Usage("--scan needs --about"), "the other filters scan without it, as events list --status done")
 	}
 	var err, until error
 	req.Since, err = verb.When("--since", c.Since, now)

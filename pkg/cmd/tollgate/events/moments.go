@@ -40,8 +40,12 @@ func facts(pairs ...string) (list []Fact) {
 
 // moments returns what happened in the order of time, with what is expected at the end.
 func (s *Story) moments(now time.Time) (all []Moment) {
-	if r := s.Record; r.Created > 0 {
+	r := s.Record
+	if r.Created > 0 {
 		all = append(all, Moment{At: time.Unix(r.Created, 0).UTC(), Kind: "created", Title: "Created at Stripe"})
+	}
+	if r.Source != "" && r.Source != string(event.Webhook) && !r.FirstAt.IsZero() {
+		all = append(all, Moment{At: r.FirstAt, Kind: "receive", Title: "First received from " + r.Source + ", not from a delivery"})
 	}
 	for _, d := range s.Log.Deliveries {
 		all = append(all, d.moment())
@@ -144,9 +148,6 @@ func outcomeWords(outcome string) string {
 // states are what the record says of its present state.
 func (s *Story) states() (all []Moment) {
 	r := s.Record
-	if r.Source != "" && r.Source != string(event.Webhook) && !r.FirstAt.IsZero() {
-		all = append(all, Moment{At: r.FirstAt, Kind: "receive", Title: "First received from " + r.Source + ", not from a delivery"})
-	}
 	if !r.DoneAt.IsZero() && s.Status != string(idempotency.StatusPurged) {
 		all = append(all, Moment{At: r.DoneAt, Kind: "done", Tone: "ok", Title: "Done: " + cmp.Or(r.Outcome.Text(), "no outcome"),
 			Facts: facts("wrote", written(len(s.Written), len(s.Messages)))})
