@@ -294,8 +294,9 @@ func setPaused(ctx context.Context, a *verb.App, name string, paused bool, of ve
 			return "", err
 		}
 		w.untilKnown(ctx)
-		a.Line(Paused{d.Name, true, paused}, d.Name+" is "+words[paused])
-		return words[paused], nil
+		did := map[bool]string{true: "paused", false: "resumed"}[paused]
+		a.Line(Paused{d.Name, true, paused}, d.Name+" is "+did)
+		return did, nil
 	})
 }
 
