@@ -369,6 +369,6 @@ func (c *Token) Run(ctx context.Context, a *verb.App) error {
 			return "revoked", nil
 		}
 		a.Line(made, made.Token)
-		return fmt.Sprintf("made, %d are valid", made.Valid), nil
+		return fmt.Sprintf("made; valid now: %d", made.Valid), nil
 	})
 }
