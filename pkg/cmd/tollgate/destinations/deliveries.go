@@ -195,7 +195,7 @@ func (c *Retry) Run(ctx context.Context, a *verb.App) error {
 	case !s.Off.IsZero():
 		return verb.Hint(verb.Usage("%s is disabled: its deliveries would be dead letters again", d.Name), "tollgate destination enable %s", d.Name)
 	}
-	of := verb.Audit{Verb: "deliveries retry", Note: c.Note, Detail: fmt.Sprintf("%d deliveries to %s: %s", len(c.Messages), d.Name, verb.Clip(strings.Join(c.Messages, " "), 400))}
+	of := verb.Audit{Verb: "deliveries retry", Note: c.Note, Detail: fmt.Sprintf("%s to %s: %s", verb.Plural(len(c.Messages), "delivery", "deliveries"), d.Name, verb.Clip(strings.Join(c.Messages, " "), 400))}
 	return a.Change(ctx, w.target, of, c.Yes, func(ctx context.Context) (string, error) {
 		again := 0
 		for _, message := range c.Messages {
@@ -210,7 +210,7 @@ func (c *Retry) Run(ctx context.Context, a *verb.App) error {
 		}
 		text := fmt.Sprintf("%d of %d begun", again, len(c.Messages))
 		if again < len(c.Messages) {
-			return text, fmt.Errorf("%d deliveries were not begun again", len(c.Messages)-again)
+			return text, fmt.Errorf("not begun again: %d of %s", len(c.Messages)-again, verb.Plural(len(c.Messages), "delivery", "deliveries"))
 		}
 		return text, nil
 	})

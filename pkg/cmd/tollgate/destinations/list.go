@@ -200,7 +200,11 @@ func (w *work) showDelivery(ctx context.Context, j delivery.Job) error {
 	})
 	var rows [][]string
 	for _, h := range r.History {
-		rows = append(rows, []string{verb.LongTime(h.At), h.Took.Round(time.Millisecond).String(), fmt.Sprint(h.Status), verb.Dash(h.Err)})
+		answer := "-"
+		if h.Status > 0 {
+			answer = fmt.Sprint(h.Status)
+		}
+		rows = append(rows, []string{verb.LongTime(h.At), h.Took.Round(time.Millisecond).String(), answer, verb.Dash(h.Err)})
 	}
 	if len(rows) > 0 {
 		w.Table([]string{"attempt at", "took", "status", "error"}, rows)
