@@ -281,6 +281,11 @@ func senderTrials() map[string][]trial {
 			{name: "throttled", pages: 1, feed: function("Throttles", hourOf), ends: 3 * hour},
 			{name: "one", feed: function("Errors", once(hour)), ends: 3 * hour},
 		},
+		"history-errors": {
+			{name: "for an hour", pages: 1, feed: func(l *timeline) { l.aws(ofFunction("history", "Errors"), 1, 1, hourOf) }, ends: 3 * hour},
+			{name: "one", feed: func(l *timeline) { l.aws(ofFunction("history", "Errors"), 1, 1, once(hour)) }, ends: 3 * hour},
+			{name: "many refusals", feed: func(l *timeline) { l.aws(ofFunction("history", "Throttles"), 50, 1, hourOf) }, ends: 3 * hour},
+		},
 		"deliveries-late":        {{name: "one group", pages: 1, feed: waiting("mail", 1000)}, {name: "none", feed: waiting("mail", 600)}},
 		"destination-down":       {{name: "for two hours", pages: 1, feed: happens("destination down", hourOf), ends: 3 * hour}, {name: "it accepts", feed: happens("accepted by the destination", hourOf), ends: 3 * hour}},
 		"destination-disabled":   {{name: "410", pages: 1, feed: happens("destination gone", once(hour)), ends: 3 * hour}, {name: "it accepts", feed: happens("accepted by the destination", hourOf), ends: 3 * hour}},

@@ -59,6 +59,9 @@ func (p *parts) addAlarms() {
 	if len(p.receivers) > 0 {
 		all = append(all, p.senderAlarms()...)
 	}
+	if p.history != nil {
+		all = append(all, p.historyAlarm())
+	}
 	if p.SilenceHours > 0 {
 		all = append(all, p.silence())
 	}

@@ -202,6 +202,10 @@ func (p *parts) senderGraphs() []graph {
 	for _, group := range p.groups() {
 		waiting = append(waiting, line{group, p.sqs("send-"+group, "ApproximateNumberOfMessagesVisible")})
 	}
+	problems := append(p.problems(senderFunction), line{"dead letters", p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")})
+	if p.history != nil {
+		problems = append(problems, line{"history errors", p.lambda(historyFunction, "Errors", sum)})
+	}
 	return []graph{
 		{title: "Deliveries", lines: p.counts(
 			"delivered", limits.MetricDelivered, "failed", limits.MetricDeliveryFailed, "waiting for the breaker", limits.MetricDeliveryWaiting,
@@ -209,6 +213,6 @@ func (p *parts) senderGraphs() []graph {
 		)},
 		{title: "From commit to delivery, ms", lines: []line{{"p50", p.own("m", limits.MetricDeliveryAge, p50)}, {"p99", p.own("m", limits.MetricDeliveryAge, p99)}}},
 		{title: "Deliveries waiting, by group", lines: waiting},
-		{title: "Sender: problems", lines: append(p.problems(senderFunction), line{"dead letters", p.sqs("send-dead", "ApproximateNumberOfMessagesVisible")})},
+		{title: "Sender: problems", lines: problems},
 	}
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -90,6 +91,13 @@ func (p *parts) routeSettings() any {
 		settings[route] = object{"ThrottlingRateLimit": historyRate, "ThrottlingBurstLimit": historyRate}
 	}
 	return settings
+}
+
+// historyAlarm: a receiver asks again, so one error is no cause. A throttle is what the reservation is
+// for.
+func (p *parts) historyAlarm() alarm {
+	return alarm{name: "history-errors", ticket: true, problem: "Receivers get no answer when they ask what they missed.",
+		metrics: []metric{p.lambda(historyFunction, "Errors", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3}
 }
 
 // functionNames are those of the stage's functions.
