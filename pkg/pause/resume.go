@@ -51,6 +51,9 @@ type Resumed struct {
 	Span  Span
 	Moved int // messages sent from the hold queue to the queue of events
 	Pass  reconcile.BackfillReport
+	// Compared is until when the pass lists what was created: Stripe's list may lack newer events, which
+	// the scheduled passes compare. Zero without a pass.
+	Compared time.Time
 }
 
 // Errors of a resumption that must be run again.
@@ -163,8 +166,10 @@ func (r *Resumption) pass(ctx context.Context, name string, done *Resumed) (err 
 	if rate == 0 {
 		rate = redrive.DefaultRate
 	}
+	now := time.Now()
+	done.Compared = now.Add(-r.Limits.Reconcile.SettleLag)
 	req := reconcile.BackfillRequest{
-		Since: done.Span.From.Add(-r.Limits.Reconcile.Frequent.Span), Until: time.Now(), Types: []string{name},
+		Since: done.Span.From.Add(-r.Limits.Reconcile.Frequent.Span), Until: now, Types: []string{name},
 		Rate: float64(rate), Resumes: name, Progress: r.Progress,
 	}
 	if name == All {

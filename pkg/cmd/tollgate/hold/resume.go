@@ -42,8 +42,9 @@ type resumedView struct {
 	Moved    int     `json:"moved"`    // sent from the hold queue to the queue of events
 	Listed   int     `json:"listed"`   // by Stripe, of the time of the pause
 	Enqueued int     `json:"enqueued"` // of them, without a record yet
-	Compared bool    `json:"compared"` // the time of the pause, with Stripe's list
+	Compared bool    `json:"compared"` // the whole time of the pause, with Stripe's list
 	Complete bool    `json:"complete"` // nothing is left to do
+	UpTo     *string `json:"compared_until"`
 	Rate     int     `json:"rate"`
 	Seconds  float64 `json:"seconds"`
 }
@@ -151,13 +152,17 @@ func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v
 	sent.Done()
 	listed.Done()
 	v.Moved, v.Listed, v.Enqueued, v.Seconds = done.Moved, done.Pass.Listed, done.Pass.Requeued(), time.Since(began).Seconds()
-	v.Complete, v.Compared = err == nil, err == nil && r.Passes != nil
+	v.Complete, v.Compared = err == nil, err == nil && r.Passes != nil && !done.Compared.Before(done.Span.Until)
+	v.UpTo = verb.Stamp(done.Compared)
 	if !done.Span.From.IsZero() {
 		v.Since, v.Until = verb.Stamp(done.Span.From), verb.Stamp(done.Span.Until)
 	}
 	text := verb.Plural(v.Moved, "held event", "held events") + " sent to the queue"
 	if r.Passes != nil {
-		text += fmt.Sprintf("; of the time since %s Stripe lists %s, of which %d were enqueued", *v.Since, verb.Plural(v.Listed, "event", "events"), v.Enqueued)
+		text += fmt.Sprintf("; of the time from %s to %s Stripe lists %s, of which %d were enqueued", stampOr(v.Since), stampOr(v.UpTo), verb.Plural(v.Listed, "event", "events"), v.Enqueued)
+	}
+	if r.Passes != nil && err == nil && !v.Compared {
+		text += "; the scheduled passes compare what is newer"
 	}
 	if err == nil {
 		text = "resumed " + called(name) + ": " + text
@@ -170,4 +175,12 @@ func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v
 		err = verb.Hint(verb.Locked(err), "%s is still being resumed: run it again, every step can be repeated", called(name))
 	}
 	return text, err
+}
+
+// stampOr is a time, or a dash.
+func stampOr(at *string) string {
+	if at == nil {
+		return "-"
+	}
+	return *at
 }

@@ -80,6 +80,8 @@ type resumed struct {
 	Moved    int     `json:"moved"`
 	Listed   int     `json:"listed"`
 	Enqueued int     `json:"enqueued"`
+	Compared bool    `json:"compared"`
+	UpTo     *string `json:"compared_until"`
 	Complete bool    `json:"complete"`
 }
 
