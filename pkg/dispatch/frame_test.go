@@ -36,11 +36,11 @@ func TestFrameOf(t *testing.T) {
 	})
 	dispatch.On(mux, "panics", func(context.Context, dispatch.Event[map[string]any]) (dispatch.Effects, error) { panic("oops") })
 	for typ, want := range map[string]string{
-		"plain":   "TestFrameOf frame_test.go:32",
+		"plain":   "TestFrameOf frame_test.go:31",
 		"method":  "dispatch_test.service.fails",
-		"wrapped": "service.rea frame_test.go:23",
-		"retry":   "TestFrameOf frame_test.go:36",
-		"panics":  "TestFrameOf frame_test.go:38",
+		"wrapped": "service.rea frame_test.go:22",
+		"retry":   "TestFrameOf frame_test.go:35",
+		"panics":  "TestFrameOf frame_test.go:37",
 	} {
 		_, err := mux.Dispatch(t.Context(), input(typ, "v", `{"object":"x"}`))
 		got := dispatch.FrameOf(err)
