@@ -206,6 +206,27 @@ func TestDisabledDestination(t *testing.T) {
 	})
 }
 
+// TestPausedDestination: its jobs wait without an attempt, until it is resumed.
+func TestPausedDestination(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		swap := func(s delivery.State) {
+			s.Ver, s.By = f.state().Ver, f.owner()
+			if won, err := f.store.SwapState(t.Context(), "crm", s); !won || err != nil {
+				t.Fatalf("swap: %v, %v", won, err)
+			}
+		}
+		swap(delivery.State{Paused: time.Now(), PausedBy: "ann"})
+		if ack, _ := f.handle(received(1, 1)); ack || len(f.target.got) > 0 || len(f.queue.dead) > 0 {
+			t.Errorf("acknowledged %v, sent %d, dead letters %+v", ack, len(f.target.got), f.queue.dead)
+		}
+		swap(delivery.State{})
+		time.Sleep(limits.AWS().Sender.StateTTL)
+		if ack, _ := f.handle(received(1, 1)); !ack || len(f.target.got) != 1 {
+			t.Errorf("resumed: acknowledged %v, sent %d", ack, len(f.target.got))
+		}
+	})
+}
+
 // TestDisablingIsNotLost when another process writes the state first.
 func TestDisablingIsNotLost(t *testing.T) {
 	bubble(t, func(f *fixture) {

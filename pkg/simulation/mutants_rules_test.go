@@ -6,7 +6,7 @@ import "slices"
 // history and two releases. A1, A14 and the like are their numbers in the model of policies and
 // purges.
 func ruleMutants() []mutant {
-	return slices.Concat(policyMutants(), accountMutants(), purgeMutants(), outsideMutants(), busMutants())
+	return slices.Concat(policyMutants(), accountMutants(), purgeMutants(), outsideMutants(), busMutants(), historyMutants())
 }
 
 func policyMutants() []mutant {
