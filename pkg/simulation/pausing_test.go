@@ -218,7 +218,7 @@ func (sc *scenario) resume(name string) {
 	var done pause.Resumed
 	failure := errors.New("it died")
 	p.finish = func() {
-		sc.log("%s: %d moved, %v", p.name, done.Moved, failure)
+		sc.log("%s: %d moved, pass %+v, %v", p.name, done.Moved, done.Pass.Report, failure)
 		sc.checkResumed(name, done, failure)
 	}
 	p.over = func() {
@@ -246,7 +246,6 @@ func (o passesOf) Backfill(ctx context.Context, b reconcile.BackfillRequest) (r 
 			return r, err
 		}
 		r, err = backfill.Backfill(ctx, b)
-		o.sc.log("backfill: %+v, %v", r.Report, err)
 	}
 	o.p.compared = err == nil && (r.Complete() || r.Nothing)
 	return r, err

@@ -13,6 +13,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/dynamostore"
+	"tollgate/pkg/history"
 	"tollgate/pkg/limits"
 	"tollgate/pkg/local"
 	"tollgate/pkg/queue"
@@ -188,7 +189,7 @@ func TestDestinationTest(t *testing.T) {
 			t.Errorf("%+v, %v", m, found)
 		}
 		s.over(j, c.status, 200)
-		if a := <-sent; a.code != c.code || lines[destinations.Delivery](t, a.out)[0].Status != string(c.status) {
+		if a := <-sent; a.code != c.code || lines[destinations.Delivery](t, a.out)[0].Status != history.StatusOf(delivery.Row{Status: c.status}) {
 			t.Errorf("%+v: %+v", c, a)
 		} else if hint := strings.Contains(a.err, "tollgate destination show "+j.Destination+" --message '"+j.Message+"'"); hint != (c.code != verb.ExitDone) {
 			t.Errorf("%+v: errors %q", c, a.err)

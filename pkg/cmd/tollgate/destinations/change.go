@@ -10,6 +10,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/destination"
+	"tollgate/pkg/history"
 	"tollgate/pkg/idempotency"
 	"tollgate/pkg/queue"
 	"tollgate/pkg/redrive"
@@ -261,7 +262,7 @@ func (c *Test) Run(ctx context.Context, a *verb.App) error {
 			return "sent to the queue", err
 		}
 		last := r.History[len(r.History)-1]
-		text := fmt.Sprintf("attempt took %d ms: %s", last.Took.Milliseconds(), r.Status)
+		text := fmt.Sprintf("attempt took %d ms: %s", last.Took.Milliseconds(), history.StatusOf(r))
 		if last.Status != 0 {
 			text += fmt.Sprintf(", status %d", last.Status)
 		}

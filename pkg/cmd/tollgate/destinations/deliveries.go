@@ -111,7 +111,6 @@ func (c *ListDeliveries) Load(ctx context.Context, a *verb.App) (l Listed, err e
 
 func listedOf(l delivery.Listed) ListedDelivery {
 	v := ListedDelivery{Message: l.Job.Message, Type: l.Job.Message[strings.LastIndexByte(l.Job.Message, '#')+1:], HandedOver: verb.Stamp(l.At), Delivery: deliveryOf(l.Job, l.Row)}
-	v.Status = history.StatusOf(l.Row)
 	if n := len(v.History); n > 0 {
 		last := v.History[n-1]
 		v.LastStatus, v.LastMillis, v.LastError = last.Status, last.Millis, last.Error

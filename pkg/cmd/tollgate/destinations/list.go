@@ -11,6 +11,7 @@ import (
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/delivery"
 	"tollgate/pkg/destination"
+	"tollgate/pkg/history"
 	"tollgate/pkg/redrive"
 	"tollgate/pkg/sqsqueue"
 )
@@ -156,7 +157,7 @@ func (v Shown) lines(d destination.Destination, s delivery.State) [][2]string {
 // Delivery is one message's delivery to a destination, as JSON.
 type Delivery struct {
 	ID       string    `json:"webhook_id"`
-	Status   string    `json:"status"` // running, retry, done, failed or disabled
+	Status   string    `json:"status"` // queued, retrying, running, delivered, failed or disabled
 	Attempt  int       `json:"attempt"`
 	Sequence int64     `json:"sequence"`
 	First    *string   `json:"first_at"`
@@ -174,7 +175,7 @@ type Attempt struct {
 
 func deliveryOf(j delivery.Job, r delivery.Row) Delivery {
 	v := Delivery{
-		ID: delivery.ID(j.Message), Status: string(r.Status), Attempt: r.Attempt, Sequence: r.Sequence,
+		ID: delivery.ID(j.Message), Status: history.StatusOf(r), Attempt: r.Attempt, Sequence: r.Sequence,
 		First: verb.Stamp(r.First), Next: verb.Stamp(r.Next), History: []Attempt{},
 	}
 	for _, h := range r.History {
@@ -195,7 +196,7 @@ func (w *work) showDelivery(ctx context.Context, j delivery.Job) error {
 		return nil
 	}
 	w.Fields([][2]string{
-		{"webhook-id", delivery.ID(j.Message)}, {"status", string(r.Status)}, {"attempts", fmt.Sprint(r.Attempt)}, {"sequence", fmt.Sprint(r.Sequence)},
+		{"webhook-id", delivery.ID(j.Message)}, {"status", history.StatusOf(r)}, {"attempts", fmt.Sprint(r.Attempt)}, {"sequence", fmt.Sprint(r.Sequence)},
 		{"first attempt", verb.LongTime(r.First)}, {"next attempt", verb.LongTime(r.Next)},
 	})
 	var rows [][]string
