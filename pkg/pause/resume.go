@@ -143,7 +143,7 @@ func (r *Resumption) move(ctx context.Context, name string, done *Resumed) error
 		if err != nil {
 			return err
 		}
-		plan, err := hold.Plan(ctx, redrive.Selection{Filter: redrive.Filter{Type: name}, WaitHidden: true})
+		plan, err := hold.Plan(ctx, redrive.Selection{Filter: redrive.Filter{Type: name}, WaitHidden: true, Arriving: true})
 		if err != nil {
 			return fmt.Errorf("read the hold queue: %w", err)
 		}

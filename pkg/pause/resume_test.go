@@ -32,6 +32,9 @@ type world struct {
 	calls int
 	fail  int // the call that fails, from 1
 	after bool
+	made  int
+
+	arrives func() // at each receive and count: other messages
 
 	mu sync.Mutex // messages are shown again by several goroutines
 }
@@ -65,6 +68,7 @@ func (w *world) PutPauses(ctx context.Context, s pause.State) (ok bool, err erro
 }
 
 func (w *world) Receive(_ context.Context, limit int, _ time.Duration) (got []queue.Received, err error) {
+	w.others()
 	err = w.call("receive", func() {
 		for _, id := range slices.Sorted(maps.Keys(w.held)) {
 			if m := w.held[id]; m.Receipt == "" && len(got) < limit {
@@ -87,7 +91,14 @@ func (w *world) SetVisibility(_ context.Context, receipt string, _ time.Duration
 	return nil
 }
 
+func (w *world) others() {
+	if w.arrives != nil {
+		w.arrives()
+	}
+}
+
 func (w *world) Count(context.Context) (visible, hidden int, err error) {
+	w.others()
 	for _, m := range w.held {
 		if m.Receipt == "" {
 			visible++
@@ -127,12 +138,13 @@ func (w *world) enable(context.Context) error { return w.call("enable", func() {
 func (w *world) hold(t *testing.T, eventType string, n int) {
 	t.Helper()
 	for range n {
-		id := fmt.Sprintf("m%d", len(w.held))
+		id := fmt.Sprintf("m%d", w.made)
+		w.made++
 		body, err := queue.Encode(event.Envelope{ID: "evt_" + id, Object: event.ObjectSnapshot, Type: eventType, Endpoint: "default", Created: 1, ReceivedAt: at(1), Source: event.Webhook, Body: []byte("{}")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.held[id] = queue.Received{Message: queue.Message{ID: id, Body: body}}
+		w.held[id] = queue.Received{Message: queue.Message{ID: id, Body: body, SentAt: time.Now()}}
 	}
 }
 
@@ -195,6 +207,22 @@ func TestResume(t *testing.T) {
 		}
 		if s := w.memory.State; len(s.Resuming) > 0 || len(s.Paused) != 1 {
 			t.Errorf("at the end the switch is %+v", s)
+		}
+	})
+}
+
+// TestResumeWhileOthersAreHeld: messages of another paused type, which arrive all the time, keep no
+// resumption from its end.
+func TestResumeWhileOthersAreHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, map[string]pause.Mark{"a.b": {At: at(100_000)}, "c.d": {At: at(2)}})
+		w.arrives = func() {
+			time.Sleep(time.Second / 4)
+			w.hold(t, "c.d", 1)
+		}
+		done, err := w.resumption().Run(t.Context(), "a.b", "ann")
+		if err != nil || done.Moved != 12 || slices.Contains(w.sent, "c.d") || len(w.Resuming) > 0 || w.made > 1000 {
+			t.Errorf("%+v, %v; sent are %v, %d messages were held", done, err, w.sent, w.made)
 		}
 	})
 }

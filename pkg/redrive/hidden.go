@@ -19,24 +19,28 @@ type seen struct {
 	unreleased int  // of them, those that the pass left hidden
 	more       bool // the pass ended before the queue did
 	before     int  // hidden by other readers before the pass
+
+	arriving bool // messages that were sent since the pass began do not count as unseen
+	missed   int  // of an arriving selection: messages of before the pass that it did not see, at most
 }
 
-// hiddenBefore counts messages that another reader, dead perhaps, hides, and waits for them
-// if the selection asks for it.
-func (d *DLQ) hiddenBefore(ctx context.Context, s Selection) (hidden int, err error) {
+// countBefore counts the messages, and those that another reader, dead perhaps, hides. It waits for
+// the hidden ones if the selection asks for it.
+func (d *DLQ) countBefore(ctx context.Context, s Selection) (all, hidden int, err error) {
 	timeout := 2 * d.Visibility()
 	for end := time.Now().Add(timeout); ; {
-		if _, hidden, err = d.Queue.Count(ctx); err != nil {
-			return 0, fmt.Errorf("count dead letters: %w", err)
+		visible, hidden, err := d.Queue.Count(ctx)
+		if err != nil {
+			return 0, 0, fmt.Errorf("count dead letters: %w", err)
 		}
 		if !s.WaitHidden || hidden == 0 || !time.Now().Before(end) {
-			return hidden, nil
+			return visible + hidden, hidden, nil
 		}
 		if s.OnHidden != nil {
 			s.OnHidden(hidden, timeout)
 		}
 		if err := d.pause(ctx); err != nil {
-			return 0, fmt.Errorf("wait for hidden dead letters: %w", err)
+			return 0, 0, fmt.Errorf("wait for hidden dead letters: %w", err)
 		}
 	}
 }
@@ -57,6 +61,9 @@ func (d *DLQ) countHidden(ctx context.Context, p *Plan, s seen) error {
 			return fmt.Errorf("count dead letters: %w", err)
 		}
 		unseen := max(0, visible+hidden-s.messages)
+		if s.arriving {
+			unseen = min(unseen, s.missed)
+		}
 		p.Hidden = s.hiddenByOthers(hidden, unseen)
 		if unseen == 0 {
 			zeros++

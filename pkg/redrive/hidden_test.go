@@ -60,6 +60,8 @@ func TestCountHidden(t *testing.T) {
 		{"another's, seen by us before", counts{{9, 0}, {5, 4}}, seen{messages: 9}, rest{Certain: true}, 0},
 		{"new ones since", counts{{9, 0}, {12, 0}}, seen{messages: 9}, rest{}, 0},
 		{"hidden, and back at the second reading", counts{{9, 4}, {9, 4}, {13, 0}}, seen{messages: 9}, rest{}, 2 * time.Second},
+		{"new ones since, of an arriving selection", counts{{9, 0}, {12, 0}}, seen{messages: 9, arriving: true}, rest{Certain: true}, 0},
+		{"one of before is missed", counts{{9, 0}, {12, 0}}, seen{messages: 9, arriving: true, missed: 1}, rest{}, 0},
 		{"at the limit", counts{{90, 0}, {81, 9}}, seen{messages: 9, more: true}, rest{}, 0},
 		{"at the limit, with others hidden", counts{{90, 4}, {81, 13}}, seen{messages: 9, more: true}, rest{Hidden: 4}, 4 * time.Second},
 	} {
@@ -67,7 +69,7 @@ func TestCountHidden(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, p, began := DLQ{Queue: &tt.counts}, Plan{}, time.Now()
 				var err error
-				if tt.seen.before, err = d.hiddenBefore(t.Context(), Selection{}); err != nil {
+				if _, tt.seen.before, err = d.countBefore(t.Context(), Selection{}); err != nil {
 					t.Fatal(err)
 				}
 				err = d.countHidden(t.Context(), &p, tt.seen)
@@ -99,7 +101,7 @@ func TestWaitsForHiddenMessages(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var got []int
 				d, began := DLQ{Queue: &tt.counts}, time.Now()
-				_, err := d.hiddenBefore(t.Context(), Selection{WaitHidden: tt.wait, OnHidden: func(n int, _ time.Duration) { got = append(got, n) }})
+				_, _, err := d.countBefore(t.Context(), Selection{WaitHidden: tt.wait, OnHidden: func(n int, _ time.Duration) { got = append(got, n) }})
 				if tt.want == nil && tt.took > 0 {
 					tt.want = append([]int{4}, slices.Repeat([]int{3}, 119)...)
 				}
@@ -120,7 +122,7 @@ func TestCountFails(t *testing.T) {
 			want   error
 		}{{counts{{-1, 0}}, errAway}, {counts{{0, 1}}, context.DeadlineExceeded}} {
 			d := DLQ{Queue: &tt.counts}
-			if _, err := d.hiddenBefore(ctx, Selection{WaitHidden: true}); !errors.Is(err, tt.want) {
+			if _, _, err := d.countBefore(ctx, Selection{WaitHidden: true}); !errors.Is(err, tt.want) {
 				t.Errorf("before: %v", err)
 			}
 			if err := d.countHidden(ctx, &Plan{}, seen{}); !errors.Is(err, tt.want) {

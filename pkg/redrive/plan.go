@@ -21,6 +21,9 @@ type Selection struct {
 	// WaitHidden makes the plan wait first for messages that another reader hides, for up to
 	// twice DLQ.Visibility.
 	WaitHidden bool
+	// Arriving means that messages are sent to the queue all the time: the reading ends once it finds
+	// no others, and the plan is certain of those that were sent before it.
+	Arriving bool
 
 	// Each, if set, is called with every selected message and its payload: the event's body,
 	// or the whole message when that cannot be read, or nil when the message carries none.
@@ -75,27 +78,45 @@ func (d *DLQ) Plan(ctx context.Context, s Selection) (p *Plan, err error) {
 }
 
 func (d *DLQ) plan(ctx context.Context, s Selection) (*Plan, error) {
-	before, err := d.hiddenBefore(ctx, s)
+	all, before, err := d.countBefore(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	limit := min(cmp.Or(max(s.MaxRead, 0), MaxMessages), MaxMessages)
 	p := &Plan{ids: map[key]struct{}{}}
 	groups := grouper{map[groupKey]int{}, []Group{}}
+	began, early, late := time.Now(), 0, 0
 	unreleased, err := d.walk(ctx, limit, func(_ *inFlight, batch []Received) (bool, error) {
 		if s.OnRead != nil {
 			s.OnRead(len(batch))
 		}
 		more, err := p.read(ctx, d.Records, s, &groups, batch)
 		p.More = !more || p.Read == limit
-		return !p.More, err
+		late++
+		for _, m := range batch {
+			if !m.SentAt.After(began) {
+				early++
+			}
+			if !m.SentAt.After(began.Add(sentMargin)) {
+				late = 0
+			}
+		}
+		return !p.More && !(s.Arriving && late == lateReceives), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
 	p.Groups = groups.sorted()
-	return p, d.countHidden(ctx, p, seen{p.Read, unreleased, p.More, before})
+	missed := max(0, all-early)
+	if late == lateReceives && before == 0 {
+		missed = 0
+	}
+	return p, d.countHidden(ctx, p, seen{p.Read, unreleased, p.More, before, s.Arriving, missed})
 }
+
+// lateReceives in a row that return only messages of after the beginning are taken for the end of an
+// arriving selection: SQS keeps no order.
+const lateReceives = 10
 
 // read adds the selected messages of a batch; it reports false when the selection is complete.
 func (p *Plan) read(ctx context.Context, records Records, s Selection, groups *grouper, batch []Received) (more bool, err error) {

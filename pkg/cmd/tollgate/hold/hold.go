@@ -166,7 +166,7 @@ func (c *List) Run(ctx context.Context, a *verb.App) error {
 
 // plan reads the held events.
 func (s *system) plan(ctx context.Context, f redrive.Filter, waitHidden bool) (*redrive.Plan, error) {
-	p, err := s.hold.Plan(ctx, redrive.Selection{Filter: f, WaitHidden: waitHidden, OnRead: s.Counter("read", "held events").Add})
+	p, err := s.hold.Plan(ctx, redrive.Selection{Filter: f, WaitHidden: waitHidden, Arriving: true, OnRead: s.Counter("read", "held events").Add})
 	return p, verb.Locked(err)
 }
 
