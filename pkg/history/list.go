@@ -42,7 +42,25 @@ func (h *Handler) list(ctx context.Context, d destination.Destination, query map
 			break
 		}
 	}
-	return p, h.fetchBodies(ctx, p.Data, of)
+	if err := h.fetchBodies(ctx, p.Data, of); err != nil {
+		return Page{}, err
+	}
+	return p.within(maxBytes, of), nil
+}
+
+// maxBytes bounds the bodies of a page: an answer of Lambda has 6 MB at most, in which they are quoted
+// again.
+const maxBytes = 2_500_000
+
+// within cuts a page off at so many bytes of bodies, after its first delivery.
+func (p Page) within(most int, of []delivery.Listed) Page {
+	for i, d := range p.Data {
+		if most -= len(d.Body); most < 0 && i > 0 {
+			p.Data, p.Next, p.More = p.Data[:i], of[i-1].Place, true
+			break
+		}
+	}
+	return p
 }
 
 // query checks the parameters. What is unknown is refused: a misspelt one would list everything.
