@@ -316,6 +316,26 @@ func TestReadEndsInTime(t *testing.T) {
 	})
 }
 
+// TestPanicOfARead: it is an error of the part, and the next read is made.
+func TestPanicOfARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := recent[int]{every: time.Minute, timeout: time.Second, read: func(context.Context) (int, error) {
+			if n++; n == 1 {
+				panic("no row")
+			}
+			return n, nil
+		}}
+		if _, _, err := r.get(t.Context()); err == nil || !strings.Contains(err.Error(), "no row") {
+			t.Errorf("error %v", err)
+		}
+		time.Sleep(time.Minute)
+		if got, _, err := r.get(t.Context()); got != 2 || err != nil {
+			t.Errorf("%d, %v", got, err)
+		}
+	})
+}
+
 // TestPausedNamesAreInTheFlow: what is paused and what is half resumed.
 func TestPausedNamesAreInTheFlow(t *testing.T) {
 	s := pause.State{

@@ -3,6 +3,7 @@ package overview
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -57,7 +58,7 @@ func (r *recent[T]) get(ctx context.Context) (value T, at time.Time, err error) 
 func (r *recent[T]) refresh(ctx context.Context, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	value, err := r.read(ctx)
+	value, err := r.recovered(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err = err; err == nil {
@@ -65,4 +66,14 @@ func (r *recent[T]) refresh(ctx context.Context, done chan struct{}) {
 	}
 	r.at, r.running = time.Now(), nil
 	close(done)
+}
+
+// recovered reads. No page's request would catch a panic here, and it would end the process.
+func (r *recent[T]) recovered(ctx context.Context) (value T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("it panicked: %v", v)
+		}
+	}()
+	return r.read(ctx)
 }
