@@ -4,7 +4,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 
@@ -50,10 +49,20 @@ func (f Form) Action(a *verb.App) console.Action {
 				return nil
 			}
 			text, next := own.Failure(err)
-			return verb.Hint(errors.New(text), "%s", next)
+			return verb.Hint(failure{text, err}, "%s", next)
 		}}), nil
 	}}
 }
+
+// failure is a verb's error with the text that the command prints. The console knows that of a plan
+// that became old.
+type failure struct {
+	text string
+	err  error
+}
+
+func (f failure) Error() string { return f.text }
+func (f failure) Unwrap() error { return f.err }
 
 // arguments are typed so that no value can be read as a flag.
 func (f Form) arguments(form url.Values) []string {

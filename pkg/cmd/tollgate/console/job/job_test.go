@@ -3,7 +3,10 @@ package job
 import (
 	"context"
 	"net/url"
+	"path"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,6 +46,35 @@ func TestArguments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asking changes nothing, but asks before it.
+type asking struct{}
+
+func (*asking) Run(ctx context.Context, a *verb.App) error {
+	return a.Confirm(ctx, verb.Target{Name: "a system"}, verb.Audit{Ask: "change it"}, false)
+}
+
+// TestOldPlan: who confirms a plan that became old gets a new one.
+func TestOldPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		jobs := console.New(ctx, console.Config{}).Jobs()
+		first, err := Form{New: func() Verb { return &asking{} }}.Action(&verb.App{}).Do(ctx, url.Values{}, jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Minute)
+		again, err := jobs.Confirm(path.Base(first))
+		if err != nil || again == first {
+			t.Fatalf("%s again, %v", again, err)
+		}
+		synctest.Wait()
+		if v, err := jobs.Get(path.Base(again)); err != nil || !v.Asking() {
+			t.Errorf("the new job is %s, %v", v.Status, err)
+		}
+	})
 }
 
 func TestProgressOf(t *testing.T) {
