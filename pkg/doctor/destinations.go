@@ -43,7 +43,7 @@ func CheckDestinations(read func(context.Context) (Sending, error), s Secrets,
 				signs(ctx, &f, d, s)
 			}
 			current, err := state(ctx, name)
-			condition(&f, name, current, err, now())
+			condition(&f, name, current, err, now(), site.Limits.SendQueue().Retention)
 		}
 		all := f.or("%d, with usable secrets, none disabled or down", len(to.Destinations))
 		all = append(all, sendQueues(ctx, to, site)...)
@@ -82,12 +82,20 @@ func signs(ctx context.Context, f *findings, d destination.Destination, s Secret
 	}
 }
 
-func condition(f *findings, name string, s delivery.State, err error, now time.Time) {
+// condition: kept is how long a queue keeps the jobs of a destination that is paused.
+func condition(f *findings, name string, s delivery.State, err error, now time.Time, kept time.Duration) {
 	switch {
 	case err != nil:
 		f.warn("these credentials need dynamodb:GetItem", "the state of %s is not known: %v", name, err)
 	case !s.Off.IsZero():
 		f.fail("tollgate destination show "+name+", and after the fix tollgate destination enable "+name, "%s is disabled since %s: %s", name, s.Off.UTC().Format(time.RFC3339), s.Why)
+	case !s.Paused.IsZero():
+		do, age := "tollgate deliveries resume "+name, now.Sub(s.Paused)
+		if age >= kept*7/10 {
+			f.fail(do+", now", "%s is paused for %s by %s: its queue deletes jobs after %s", name, age.Round(time.Minute), s.PausedBy, kept)
+			return
+		}
+		f.warn(do, "%s is paused for %s by %s", name, age.Round(time.Second), s.PausedBy)
 	case !s.Since.IsZero() && now.Sub(s.Since) >= limits.DestinationDownAfter:
 		f.fail("tollgate destination show "+name+"; see infra/README.md#alarm-destination-down", "%s accepts nothing since %s", name, s.Since.UTC().Format(time.RFC3339))
 	}

@@ -65,6 +65,8 @@ func TestDestinations(t *testing.T) {
 		{func(g *given) { g.secret = "whpk_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" }, want{"destinations", Fail, "not usable: a public key"}},
 		{func(g *given) { g.secretErr = errDenied }, want{"destinations", Warn, "the secret of crm is not known"}},
 		{func(g *given) { g.state = delivery.State{Off: now, Why: "status 410"} }, want{"destinations", Fail, "crm is disabled since 2026-11-28T12:00:00Z: status 410"}},
+		{func(g *given) { g.state = delivery.State{Paused: now.Add(-time.Hour), PausedBy: "ann"} }, want{"destinations", Warn, "crm is paused for 1h0m0s by ann"}},
+		{func(g *given) { g.state = delivery.State{Paused: now.Add(-7 * 24 * time.Hour), PausedBy: "ann"} }, want{"destinations", Fail, "crm is paused for 168h0m0s by ann: its queue deletes jobs after 240h0m0s"}},
 		{func(g *given) { g.state.Since = now.Add(-time.Hour) }, want{"destinations", Fail, "crm accepts nothing since 2026-11-28T11:00:00Z"}},
 		{func(g *given) { g.stateErr = errors.New("throttled") }, want{"destinations", Warn, "the state of crm is not known: throttled"}},
 		{func(g *given) { g.queue = gone }, want{"queues of deliveries", Fail, "group hooks: it does not exist"}},

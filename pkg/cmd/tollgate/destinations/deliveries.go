@@ -236,7 +236,7 @@ type PauseSending struct {
 }
 
 func (PauseSending) Help() string {
-	return `No attempt at the destination begins until deliveries resume; running ones end. Jobs wait in the destination's queue, at most as long as it keeps them (14 days, see infra/README.md), and the time in which a failed delivery is retried goes on. It returns when all senders know, in about 10 seconds.
+	return `No attempt at the destination begins until deliveries resume; running ones end. Jobs wait in the destination's queue, which deletes them after ten days: resume within nine. The time in which a failed delivery is retried goes on. It returns when all senders know, in about 10 seconds.
 
   tollgate deliveries pause crm --note "their database is being moved"`
 }
