@@ -52,9 +52,12 @@ func (r *Reader) History(ctx context.Context, q delivery.Query) (page []delivery
 	}
 	until := delivery.At(q.Until)
 	for day := from.UTC().Truncate(24 * time.Hour); !day.After(q.Until) && len(page) < q.Limit; day = day.Add(24 * time.Hour) {
-		list := historyList(q.Destination, day.Format(time.DateOnly))
+		list, begin := historyList(q.Destination, day.Format(time.DateOnly)), max(q.After, day.Format(time.DateOnly))
+		if begin > until { // DynamoDB refuses such bounds
+			break
+		}
 		// Its bounds are inclusive: one more, for the place itself.
-		rows, _, err := r.listed(ctx, list, Listed{From: max(q.After, day.Format(time.DateOnly)), To: until, Limit: q.Limit - len(page) + 1})
+		rows, _, err := r.listed(ctx, list, Listed{From: begin, To: until, Limit: q.Limit - len(page) + 1})
 		if err != nil {
 			return nil, err
 		}
