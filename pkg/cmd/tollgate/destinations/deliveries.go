@@ -78,33 +78,46 @@ func (c *ListDeliveries) Load(ctx context.Context, a *verb.App) (l Listed, err e
 	if err != nil {
 		return l, err
 	}
-	since, err := verb.When("--since", cmp.Or(c.Since, w.target.Limits().Sender.RowTTL.String()), time.Now())
+	now := time.Now()
+	oldest := now.Add(-w.target.Limits().Sender.RowTTL) // each day is a query
+	since, err := verb.When("--since", c.Since, now)
 	if err != nil {
 		return l, err
+	}
+	if since.Before(oldest) {
+		since = oldest
 	}
 	after, err := delivery.After(cmp.Or(c.After, delivery.At(since)))
 	if err != nil {
 		return l, verb.Hint(verb.Usage("--after is %v", err), "use the one that the list before printed")
 	}
-	q := delivery.Query{Destination: c.Name, After: max(after, delivery.At(since)), Until: time.Now(), Limit: history.MaxLimit}
+	return c.take(ctx, reader, delivery.Query{Destination: c.Name, After: max(after, delivery.At(since)), Until: now, Limit: history.MaxLimit})
+}
+
+type rows interface {
+	History(context.Context, delivery.Query) ([]delivery.Listed, error)
+}
+
+// take reads until the list is full, enough was read, or nothing is left.
+func (c *ListDeliveries) take(ctx context.Context, from rows, q delivery.Query) (l Listed, err error) {
 	for read := 0; read < c.MaxRead && len(l.Deliveries) < c.Limit; read += q.Limit {
-		page, err := reader.History(ctx, q)
+		page, err := from.History(ctx, q)
 		if err != nil {
 			return l, err
 		}
 		for _, one := range page {
+			if len(l.Deliveries) == c.Limit {
+				break
+			}
 			q.After = one.Place
-			if v := listedOf(one); history.Fits(c.Status, history.StatusOf(one.Row)) && len(l.Deliveries) < c.Limit {
-				l.Deliveries, l.After = append(l.Deliveries, v), one.Place
+			if v := listedOf(one); history.Fits(c.Status, v.Status) {
+				l.Deliveries = append(l.Deliveries, v)
 			}
 		}
-		if len(page) < q.Limit {
-			if len(l.Deliveries) < c.Limit {
-				l.After = ""
-			}
+		if l.After = q.After; len(page) < q.Limit && len(l.Deliveries) < c.Limit {
+			l.After = ""
 			break
 		}
-		l.After = q.After
 	}
 	return l, nil
 }
