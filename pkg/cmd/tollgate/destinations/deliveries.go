@@ -40,7 +40,7 @@ type ListDeliveries struct {
 }
 
 func (ListDeliveries) Help() string {
-	return `Needs "history": true of the destination: it lists what was handed over since, the oldest first, for 30 days. A list that stops before its end prints the place to continue on stderr, with --json as an object: {"after":…}.
+	return `Needs "history": true of the destination. Lists what was handed over from then on, the oldest first; it is kept for 30 days. A list that stops before its end prints the place to continue on stderr, with --json as an object: {"after":…}.
 
   tollgate deliveries list crm --status undelivered --since 1d`
 }
@@ -222,7 +222,8 @@ func (c *Retry) Run(ctx context.Context, a *verb.App) error {
 		}
 		text := fmt.Sprintf("%d of %d begun", again, len(c.Messages))
 		if again < len(c.Messages) {
-			return text, fmt.Errorf("not begun again: %d of %s", len(c.Messages)-again, verb.Plural(len(c.Messages), "delivery", "deliveries"))
+			return text, verb.Hint(fmt.Errorf("not begun again: %d of %s", len(c.Messages)-again, verb.Plural(len(c.Messages), "delivery", "deliveries")),
+				"a delivered one needs no retry; one that runs ends within a minute; for an unknown one, tollgate deliveries list %s prints the keys", d.Name)
 		}
 		return text, nil
 	})
