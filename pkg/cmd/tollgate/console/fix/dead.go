@@ -38,9 +38,12 @@ func deadForms() []job.Form {
 	filter := func(more ...string) []string {
 		return append([]string{"type", "error", "reason", "account", "id", "since", "until", "note"}, more...)
 	}
+	// A job's output is kept and shown: events' bodies must go into a file.
+	export := form("/export", "dlq export", "Export dead letters", func() job.Verb { return &deadletters.Export{} }, filter("out"), "payload")
+	export.Needs = "out"
 	return []job.Form{
+		export,
 		form("/list", "dlq list", "List dead letters", func() job.Verb { return &deadletters.List{} }, nil),
-		form("/export", "dlq export", "Export dead letters", func() job.Verb { return &deadletters.Export{} }, filter("out"), "payload"),
 		form("/redrive", "redrive", "Redrive dead letters", func() job.Verb { return &deadletters.Redrive{} }, filter("rate", "limit", "canary", "timeout"), "all", "wait"),
 		form("/purge", "dlq purge", "Purge dead letters", func() job.Verb { return &deadletters.Purge{} }, filter("out"), "all", "payload"),
 	}

@@ -2,6 +2,7 @@ package fix
 
 import (
 	"io/fs"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,6 +34,14 @@ func TestFormsAreFlags(t *testing.T) {
 		if err := verb.Parse(f.New(), args); err != nil && strings.Contains(err.Error(), "unknown") {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// TestExportNeedsAFile: without one, the events' bodies would be a job's output.
+func TestExportNeedsAFile(t *testing.T) {
+	action := byPath()["/dead/export"].Action(nil)
+	if _, err := action.Do(t.Context(), url.Values{"payload": {"on"}, "note": {"why"}, "out": {" "}}, nil); !verb.IsUsage(err) || !strings.Contains(err.Error(), "--out is empty") {
+		t.Errorf("an export without a file: %v", err)
 	}
 }
 

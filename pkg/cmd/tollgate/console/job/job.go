@@ -29,11 +29,15 @@ type Form struct {
 	Bools  []string // fields that are flags without a value, such as a checkbox
 	Args   string   // field with positional arguments, separated by space or comma; "" for none
 	Always []string // arguments that are always given
+	Needs  string   // flag that the verb can do without, and a page cannot; "" for none
 }
 
 // Action returns the form's action. Arguments that the verb cannot read are refused at once.
 func (f Form) Action(a *verb.App) console.Action {
 	return console.Action{Path: f.Path, Do: func(_ context.Context, form url.Values, jobs *console.Jobs) (string, error) {
+		if f.Needs != "" && strings.TrimSpace(form.Get(f.Needs)) == "" {
+			return "", verb.Usage("the field for --%s is empty: go back and fill it in", f.Needs)
+		}
 		args := f.arguments(form)
 		if err := verb.Parse(f.New(), args); err != nil {
 			return "", err
