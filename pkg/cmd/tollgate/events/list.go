@@ -1,5 +1,5 @@
-// Package events has the verbs on events and their records: list, show, replay, purge and
-// reidentify.
+// Package events has the verbs on events and their records: list, show, payload, replay, purge,
+// reidentify, and causes.
 package events
 
 import (
@@ -46,7 +46,7 @@ func (List) Help() string {
 
 --about finds the events that the ledger's items about an id name: of a fact and of a message the first event, of a row the last, at most 300. With --scan it reads the whole table and finds all that wrote an item of that id; neither finds an event that wrote nothing. A record names no mode and no account: both filters look at the items that an event wrote.
 
-The last five, and any other filter without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
+--status done, ignored, running, purged and broken, and any other filter without --status, read the whole table, in no order. A list that stops before its end prints a cursor on stderr, with --json as an object: {"cursor":…,"read":…}.
 
 The next attempt is when the back-off schedule makes the message visible again: a time of the next hour, or "due". A receive that cannot reach the table leaves no trace in the record: if it may have been the last, a retrying event is shown as in the queue or dlq.
 

@@ -18,7 +18,6 @@ import (
 // Moment is one thing that happened to an event, or is expected.
 type Moment struct {
 	At    time.Time
-	Kind  string // created, delivery, receive, attempt, next, done, message or change
 	Tone  string // ok, warn, bad, or "" for neither
 	Title string
 	Facts []Fact
@@ -42,10 +41,10 @@ func facts(pairs ...string) (list []Fact) {
 func (s *Story) moments(now time.Time) (all []Moment) {
 	r := s.Record
 	if r.Created > 0 {
-		all = append(all, Moment{At: time.Unix(r.Created, 0).UTC(), Kind: "created", Title: "Created at Stripe"})
+		all = append(all, Moment{At: time.Unix(r.Created, 0).UTC(), Title: "Created at Stripe"})
 	}
 	if r.Source != "" && r.Source != string(event.Webhook) && !r.FirstAt.IsZero() {
-		all = append(all, Moment{At: r.FirstAt, Kind: "receive", Title: "First received from " + r.Source + ", not from a delivery"})
+		all = append(all, Moment{At: r.FirstAt, Title: "First received from " + r.Source + ", not from a delivery"})
 	}
 	for _, d := range s.Log.Deliveries {
 		all = append(all, d.moment())
@@ -68,7 +67,7 @@ func (s *Story) moments(now time.Time) (all []Moment) {
 }
 
 func (d Delivery) moment() Moment {
-	m := Moment{At: d.At, Kind: "delivery", Title: "Delivered by Stripe to endpoint " + cmp.Or(d.Endpoint, "unknown"), Tone: "ok"}
+	m := Moment{At: d.At, Title: "Delivered by Stripe to endpoint " + cmp.Or(d.Endpoint, "unknown"), Tone: "ok"}
 	if d.Outcome != "enqueued" {
 		m.Title, m.Tone = "Delivery to endpoint "+cmp.Or(d.Endpoint, "unknown")+" failed: Stripe repeats it", "bad"
 	}
@@ -95,7 +94,7 @@ func (s *Story) receives() (all []Moment) {
 		}
 		title := cmp.Or(titles[in.Outcome], "Received: "+strings.ReplaceAll(in.Outcome, "_", " "))
 		all = append(all, Moment{
-			At: in.At, Kind: "receive", Title: title, IDs: facts("SQS message", in.MessageID, "request", in.RequestID),
+			At: in.At, Title: title, IDs: facts("SQS message", in.MessageID, "request", in.RequestID),
 			Facts: facts("reason", in.Reason, "error", in.Error, "comes back in", retryText(in.RetryIn), "receive", fmt.Sprint(in.Receives)),
 		})
 	}
@@ -111,7 +110,7 @@ func retryText(ms *int64) string {
 
 // moment of an attempt. An error that was there before is not repeated.
 func (a Attempt) moment(before string) Moment {
-	m := Moment{At: a.Start, Kind: "attempt", Title: fmt.Sprintf("Attempt %d: %s", a.Number, outcomeWords(a.Outcome))}
+	m := Moment{At: a.Start, Title: fmt.Sprintf("Attempt %d: %s", a.Number, outcomeWords(a.Outcome))}
 	switch a.Outcome {
 	case "applied", "ignored", "stale":
 		m.Tone = "ok"
@@ -149,11 +148,11 @@ func outcomeWords(outcome string) string {
 func (s *Story) states() (all []Moment) {
 	r := s.Record
 	if !r.DoneAt.IsZero() && s.Status != string(idempotency.StatusPurged) {
-		all = append(all, Moment{At: r.DoneAt, Kind: "done", Tone: "ok", Title: "Done: " + cmp.Or(r.Outcome.Text(), "no outcome"),
+		all = append(all, Moment{At: r.DoneAt, Tone: "ok", Title: "Done: " + cmp.Or(r.Outcome.Text(), "no outcome"),
 			Facts: facts("wrote", written(len(s.Written), len(s.Messages)))})
 	}
 	if !r.Purged.IsZero() {
-		all = append(all, Moment{At: r.Purged, Kind: "change", Tone: "warn", Title: "Purged: reconcile no longer sends it", Facts: facts("by", s.PurgeBy, "because", s.PurgeWhy, "audit entry", s.PurgeAudit)})
+		all = append(all, Moment{At: r.Purged, Tone: "warn", Title: "Purged: reconcile no longer sends it", Facts: facts("by", s.PurgeBy, "because", s.PurgeWhy, "audit entry", s.PurgeAudit)})
 	}
 	return all
 }
@@ -168,16 +167,16 @@ func written(items, messages int) string {
 // moments of a message: requested, held, released, sent. It was committed with the event.
 func (m Message) moments(done time.Time) (all []Moment) {
 	to, key := facts("to", m.To), facts("key", m.Key)
-	requested := Moment{At: done, Kind: "message", Title: "Message " + m.Name + " requested", Facts: to, IDs: key}
+	requested := Moment{At: done, Title: "Message " + m.Name + " requested", Facts: to, IDs: key}
 	if m.Held != "" {
 		requested.Title, requested.Tone = "Message "+m.Name+" held: "+strings.ReplaceAll(m.Held, "_", " "), "warn"
 	}
 	all = append(all, requested)
 	if !m.Released.IsZero() {
-		all = append(all, Moment{At: m.Released, Kind: "message", Title: "Message " + m.Name + " released", IDs: key})
+		all = append(all, Moment{At: m.Released, Title: "Message " + m.Name + " released", IDs: key})
 	}
 	if !m.Sent.IsZero() {
-		all = append(all, Moment{At: m.Sent, Kind: "message", Tone: "ok", Title: "Message " + m.Name + " sent", IDs: key})
+		all = append(all, Moment{At: m.Sent, Tone: "ok", Title: "Message " + m.Name + " sent", IDs: key})
 	}
 	return all
 }
@@ -197,7 +196,7 @@ func (c Change) moment() Moment {
 		ended = cmp.Or(c.Outcome, "done")
 	}
 	return Moment{
-		At: c.StartedAt, Kind: "change", Tone: "warn", Title: title, IDs: facts("audit entry", c.ID),
+		At: c.StartedAt, Tone: "warn", Title: title, IDs: facts("audit entry", c.ID),
 		Facts: facts("by", c.By, "because", c.Why, "what", c.Detail, "outcome", ended, "command", "tollgate "+c.Verb),
 	}
 }
@@ -209,15 +208,15 @@ func (s *Story) expected(now time.Time) []Moment {
 	case !s.Known:
 		return nil
 	case st.Next.IsZero() && st.Name == idempotency.StatusDead:
-		return []Moment{{Kind: "next", Tone: "bad", Title: "No attempt follows: it is a dead letter, or about to be"}}
+		return []Moment{{Tone: "bad", Title: "No attempt follows: it is a dead letter, or about to be"}}
 	case st.Stuck:
-		return []Moment{{Kind: "next", Tone: "bad", Title: "No attempt is expected: nothing has happened for longer than any wait"}}
+		return []Moment{{Tone: "bad", Title: "No attempt is expected: nothing has happened for longer than any wait"}}
 	case st.Next.IsZero():
 		return nil
 	case st.Next.Before(now):
-		return []Moment{{At: st.Next, Kind: "next", Tone: "warn", Title: "The next attempt is due"}}
+		return []Moment{{At: st.Next, Tone: "warn", Title: "The next attempt is due"}}
 	}
-	return []Moment{{At: st.Next, Kind: "next", Title: "The next attempt, by the back-off schedule",
+	return []Moment{{At: st.Next, Title: "The next attempt, by the back-off schedule",
 		Facts: facts("in", console.Duration(st.Next.Sub(now)))}}
 }
 

@@ -21,10 +21,10 @@ import (
 // logs and the audit trail.
 type Story struct {
 	View
-	Known    bool      `json:"known"`             // there is a record
-	Mode     string    `json:"mode"`              // live or test, "" if unknown
-	Account  string    `json:"account"`           // "-" for the platform's own, "" if unknown
-	Log      Logged    `json:"log"`               //
+	Known    bool      `json:"known"`   // there is a record
+	Mode     string    `json:"mode"`    // live or test, "" if unknown
+	Account  string    `json:"account"` // "-" for the platform's own, "" if unknown
+	Log      Logged    `json:"log"`
 	NoLog    string    `json:"no_log,omitempty"`  // why the logs were not searched
 	Attempts []Attempt `json:"runs"`              // the oldest first
 	Untraced int64     `json:"untraced_attempts"` // attempts of which nothing is known

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,6 +39,7 @@ type listView struct {
 	Full      bool // the page has as many rows as it may
 	StatusOf  []choice
 	ModeOf    []choice
+	Step      int    // items that the next step reads
 	Refreshed string // how often it is
 }
 
@@ -76,7 +78,7 @@ func (p *pages) list(ctx context.Context, r *http.Request) (any, error) {
 	if id := q.Get("about"); strings.HasPrefix(id, "evt_") {
 		return nil, console.Redirect(path + "/" + url.PathEscape(id))
 	}
-	v := listView{Form: q, Filtered: filtered(q)}
+	v := listView{Form: q, Filtered: filtered(q), Step: scanStep}
 	v.StatusOf = choices(q.Get("status"), "", "failed, not done", "retrying", "retrying", "dead", "dead", "any", "any", "done", "done",
 		"ignored", "ignored", "running", "running", "purged", "purged", "broken", "broken")
 	v.ModeOf = choices(q.Get("mode"), "", "any", "live", "live", "test", "test")
@@ -95,7 +97,7 @@ func (p *pages) list(ctx context.Context, r *http.Request) (any, error) {
 		age, v.Refreshed = scanAge, "once a minute"
 	}
 	found, err := p.lists.get(q.Encode(), age, func() (events.Found, error) {
-		return events.Find(ctx, p.app.ForJob(verb.Job{Out: nowhere{}, Err: nowhere{}}), c)
+		return events.Find(ctx, p.app.ForJob(verb.Job{Out: io.Discard, Err: io.Discard}), c)
 	})
 	if verb.IsUsage(err) {
 		v.Problem, v.Hint = err.Error(), p.app.HintOf(err)
@@ -107,10 +109,6 @@ func (p *pages) list(ctx context.Context, r *http.Request) (any, error) {
 	v.show(q, found)
 	return v, nil
 }
-
-type nowhere struct{}
-
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 func filtered(q url.Values) bool {
 	for _, name := range []string{"about", "type", "status", "mode", "account", "since", "until"} {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,7 +53,7 @@ func (p *pages) story(ctx context.Context, r *http.Request) (any, error) {
 	}
 	v := storyView{Command: p.app.CommandLine("events show", id, "--story")}
 	v.Story, err = p.stories.get(id+" "+q.Get("log"), age, func() (events.Story, error) {
-		return events.Tell(ctx, p.app.ForJob(verb.Job{Out: nowhere{}, Err: nowhere{}}), id, more)
+		return events.Tell(ctx, p.app.ForJob(verb.Job{Out: io.Discard, Err: io.Discard}), id, more)
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +118,9 @@ func (v storyView) Fields(w events.Written) (list []Field) {
 	return list
 }
 
+// KilledFirst says which attempts no page can show.
+func (storyView) KilledFirst() string { return events.KilledFirst }
+
 // Fingerprint of the last failure, "" without one.
 func (v storyView) Fingerprint() string {
 	for _, a := range slices.Backward(v.Attempts) {
@@ -148,7 +152,7 @@ func (p *pages) readJSON(ctx context.Context, form url.Values, _ *console.Jobs) 
 	id, note := form.Get("id"), form.Get("note")
 	b := body{event: id, source: "Stripe"}
 	var out bytes.Buffer
-	run := p.app.ForJob(verb.Job{Out: &out, Err: nowhere{}})
+	run := p.app.ForJob(verb.Job{Out: &out, Err: io.Discard})
 	var err error
 	if form.Get("from") == "queue" {
 		b.source = "its dead letter"
