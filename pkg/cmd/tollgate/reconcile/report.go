@@ -17,6 +17,9 @@ type Commands struct {
 	Report Report `cmd:"" help:"Report times of the last days that no pass compared with Stripe's list."`
 }
 
+// MaxDays is how far back a report looks: Stripe lists events for 30 days.
+const MaxDays = 29
+
 // Report reports gaps in the coverage.
 type Report struct {
 	Days int `default:"3" help:"How many days to look back (1 to 29)."`
@@ -72,7 +75,7 @@ func (c *Report) Run(ctx context.Context, a *verb.App) error {
 	}
 	v.print(a)
 	if !v.Whole {
-		return verb.Hint(errors.New(v.Says), "tollgate backfill --since %dh compares it now", min(24*c.Days, 29*24))
+		return verb.Hint(errors.New(v.Says), "tollgate backfill --since %dh compares it now", min(24*c.Days, 24*MaxDays))
 	}
 	return nil
 }
@@ -88,8 +91,8 @@ func (c *Report) Load(ctx context.Context, a *verb.App) (v View, err error) {
 
 // Prove reads the coverage of the last days, and the keys of its unreadable items.
 func (c *Report) Prove(ctx context.Context, a *verb.App) (p reconcile.Proof, broken []string, err error) {
-	if c.Days < 1 || c.Days > 29 {
-		return p, nil, verb.Usage("--days is 1 to 29")
+	if c.Days < 1 || c.Days > MaxDays {
+		return p, nil, verb.Usage("--days is 1 to %d", MaxDays)
 	}
 	t, reader, err := a.Reader(ctx)
 	if err != nil {

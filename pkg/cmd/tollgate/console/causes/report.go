@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	maxDays    = 29 // of reconcile's notes
+	maxDays    = reconcile.MaxDays
 	maxEntries = 2000
 	day        = 24 * time.Hour
 )

@@ -15,8 +15,6 @@ import (
 	"tollgate/pkg/reconcile"
 )
 
-const maxCoverageDays = 29
-
 func coveragePages(a *verb.App) []console.Page {
 	return []console.Page{{
 		Path: "/coverage", Title: "Coverage", Nav: "Check/Coverage", Views: console.Parse(templates, "coverage.html"), Every: 10 * time.Second,
@@ -58,7 +56,7 @@ func loadCoverage(ctx context.Context, a *verb.App, q url.Values) (v coverageVie
 	v = coverageView{Days: 14, Form: q}
 	if days := q.Get("days"); days != "" {
 		if v.Days, err = strconv.Atoi(days); err != nil {
-			return v, verb.Usage("days is a number from 1 to %d", maxCoverageDays)
+			return v, verb.Usage("days is a number from 1 to %d", reconcileverb.MaxDays)
 		}
 	}
 	c := reconcileverb.Report{Days: v.Days}

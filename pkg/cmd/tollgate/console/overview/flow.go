@@ -24,7 +24,7 @@ type step struct {
 }
 
 // detail is a line below a step's number.
-type detail struct{ Number, Name, Link string }
+type detail struct{ Number, Name string }
 
 // names are what is paused or being resumed, everything first.
 func names(s pause.State) []string {
@@ -93,8 +93,8 @@ func flow(d timeseries.Data, now depth, known bool, paused []string) []step {
 	}
 	steps = append(steps, mail)
 	if now.sends {
-		steps = append(steps, step{Name: "Sent on", Link: "/mail", Tone: tone(now.sendDead > 0, "bad"), Number: console.Number(total(limits.MetricDelivered)),
-			Details: append(some("attempts failed", limits.MetricDeliveryFailed), detail{level(now.sendDead), "dead now", ""})})
+		steps = append(steps, step{Name: "Sent on", Link: "/deliveries", Tone: tone(now.sendDead > 0, "bad"), Number: console.Number(total(limits.MetricDelivered)),
+			Details: append(some("attempts failed", limits.MetricDeliveryFailed), detail{level(now.sendDead), "dead now"})})
 	}
 	return steps
 }

@@ -17,6 +17,7 @@ import (
 
 	doctorverb "tollgate/pkg/cmd/tollgate/doctor"
 	"tollgate/pkg/cmd/tollgate/events"
+	reconcileverb "tollgate/pkg/cmd/tollgate/reconcile"
 	"tollgate/pkg/cmd/tollgate/verb"
 	"tollgate/pkg/console"
 	"tollgate/pkg/doctor"
@@ -56,9 +57,6 @@ type overview struct {
 	data map[string]*recent[timeseries.Data] // by range
 }
 
-// coverageDays is what the plot of the coverage shows; reconcile report reads as far back.
-const coverageDays = 29
-
 func newOverview(a *verb.App) *overview {
 	const timeout = 20 * time.Second
 	o := &overview{app: a, cloud: a.Stack != "" || a.Env.Named(), data: map[string]*recent[timeseries.Data]{}}
@@ -91,17 +89,8 @@ func newOverview(a *verb.App) *overview {
 		return doctorverb.Watch(ctx, a, t, timeout)
 	}}
 	o.days = recent[[]reconcile.Day]{every: pace(time.Minute, 5*time.Minute), timeout: timeout, read: func(ctx context.Context) ([]reconcile.Day, error) {
-		t, reader, err := a.Reader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		l, now := t.Limits().Reconcile, time.Now()
-		const back = coverageDays * 24 * time.Hour
-		notes, _, err := reader.Covered(ctx, now.Add(-back-l.Frequent.Span-l.Frequent.Every-l.Slice), now)
-		if err != nil {
-			return nil, err
-		}
-		return reconcile.Prove(notes, l, now, back).Days(), nil
+		proof, _, err := (&reconcileverb.Report{Days: reconcileverb.MaxDays}).Prove(ctx, a)
+		return proof.Days(), err
 	}}
 	o.pauses = recent[pause.State]{every: pace(2*time.Second, depthCloud), timeout: timeout, read: func(ctx context.Context) (pause.State, error) {
 		_, reader, err := a.Reader(ctx)

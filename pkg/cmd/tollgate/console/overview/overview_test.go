@@ -75,7 +75,7 @@ func TestFlowFromLeftToRight(t *testing.T) {
 		t.Errorf("flow\n%s, want\n%s", got, want)
 	}
 	rejected := named(steps, "Rejected").Details
-	if len(rejected) != 2 || rejected[0] != (detail{"9", "whose signature matches no secret", ""}) || rejected[1].Name != "<b>" {
+	if len(rejected) != 2 || rejected[0] != (detail{"9", "whose signature matches no secret"}) || rejected[1].Name != "<b>" {
 		t.Errorf("rejected %+v", rejected)
 	}
 	if named(steps, "Queued").Details[0].Name != "oldest 1 min 30 s" || named(steps, "Dead").Tone != "bad" || named(steps, "Failed attempts").Tone != "warn" {

@@ -71,7 +71,7 @@ func (s recorded) Series(ctx context.Context, w timeseries.Window) (d timeseries
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return d, fmt.Errorf("read the local system's counts: status %d: is tollgate dev of another release", answer.StatusCode)
+		return d, fmt.Errorf("read the local system's counts: status %d: tollgate dev may be of another release: start it again", answer.StatusCode)
 	}
 	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&d); err != nil {
 		return d, fmt.Errorf("read the local system's counts: %w", err)

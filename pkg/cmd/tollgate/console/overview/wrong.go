@@ -88,7 +88,7 @@ func problems(found []doctor.Finding) (all []problem) {
 	pages := map[string][2]string{
 		"dead letters": {"/dead", "Dead letters"}, "dead events": {"/causes", "Causes"}, "records": {"/causes", "Causes"},
 		"pauses": {"/pause", "Pause"}, "hold queue": {"/pause", "Pause"},
-		"queue depth": {"/events?status=retrying", "Events"}, "outbox": {"/mail", "Mail"}, "reconcile": {"/coverage", "Coverage"},
+		"queue depth": {"/events?status=retrying", "Events"}, "outbox": {"/mail", "Mail"}, "destinations": {"/deliveries", "Deliveries"}, "reconcile": {"/coverage", "Coverage"},
 	}
 	// Dead events are in the dead-letter queue: one line, which is that of their age when it matters.
 	covered := ""
