@@ -260,8 +260,8 @@ func (c *checker) keys(function string, statement any) {
 	}
 }
 
-// invokers: each route of this API may invoke the alias of ingest, or, of receivers, history, each schedule of this stack reconcile,
-// which is its only target, and nothing else any function.
+// invokers: a route of this API may invoke the alias of ingest, that of receivers history; a schedule
+// of this stack may invoke reconcile, its only target. Nothing else invokes a function.
 func (c *checker) invokers() {
 	want := map[string]string{} // what a permission has
 	for _, name := range c.names("AWS::ApiGatewayV2::Route") {

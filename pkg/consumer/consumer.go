@@ -4,8 +4,8 @@
 //
 // It promises that a message is acknowledged only when its event's record is done, a copy is
 // in the dead-letter queue or, of a paused type, in the hold queue, or its endpoint ignores the
-// event. It checks the endpoint's
-// policy at every receive, before it reads or writes the record, which all endpoints share.
+// event. It checks the endpoint's policy at every receive, before it reads or writes the record,
+// which all endpoints share.
 // Whether an event was handled is decided by the store's conditional writes alone, never by
 // the receive count, a clock or a read.
 //

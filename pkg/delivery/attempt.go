@@ -49,8 +49,8 @@ func (b *batch) unconfigured(m queue.Message, r result) result {
 	return b.deadLetter(m, r)
 }
 
-// admit stops jobs whose destination is disabled, paused, or has an open breaker. When the breaker's time is
-// over, one job of one process may pass and probes.
+// admit stops jobs whose destination is disabled, paused, or has an open breaker. When the breaker's
+// time is over, one job of one process may pass and probes.
 func (b *batch) admit(ctx context.Context, l *lane, m queue.Message, r result) (result, bool) {
 	now, lim := b.now(), b.cfg.Limits.Sender
 	state, err := l.current(ctx, b.cfg.Store, now, lim.StateTTL)

@@ -55,7 +55,7 @@ const Unreserved = 100
 const HoldAfter = 24 * time.Hour
 
 // PausedTooLong is how long a type may be paused before the alarm: SQS deletes what is held after
-// DLQRetention. Not divided by TimeScale.
+// HoldRetention. Not divided by TimeScale.
 const PausedTooLong = 10 * 24 * time.Hour
 
 // MaxTimeScale is the largest TimeScale that the relations of [Scaled] are tested for.

@@ -45,7 +45,7 @@ func LogGroup(function string) string { return limits.LogGroup("tollgate", funct
 
 // newLogs makes the log groups of the functions.
 func newLogs() *logs.Store {
-	return logs.New(LogGroup("ingest"), LogGroup("consumer"), LogGroup("reconcile"), LogGroup("sender"))
+	return logs.New(LogGroup("ingest"), LogGroup("consumer"), LogGroup("reconcile"), LogGroup("sender"), LogGroup("history"))
 }
 
 // of returns the writer for one function's lines; each Write is one line.
