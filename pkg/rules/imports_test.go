@@ -135,6 +135,7 @@ func functionsLinkLittle(s *source) (violations []string) {
 	targets := append(local, "pkg/target/awstarget", "pkg/target/mail", "pkg/target/httptarget")
 	violations = linksNone(s, "sender", local)
 	violations = append(violations, linksNone(s, "ingest", slices.Concat(targets, []string{"pkg/dispatch", "pkg/handlers", "pkg/dynamostore", "pkg/stripeapi"}))...)
+	violations = append(violations, linksNone(s, "history", slices.Concat(targets, []string{"pkg/handlers", "pkg/stripeapi"}))...)
 	violations = append(violations, linksNone(s, "consumer", targets)...)
 	return append(violations, linksNone(s, "reconcile", targets)...)
 }

@@ -75,6 +75,7 @@ func TestRulesFind(t *testing.T) {
 		{"imports point one way", "pkg/new/x.go", `package new`, "pkg/new has no place"},
 		{"functions link little", "functions/ingest/x.go", `package main; import "tollgate/pkg/dispatch"`, "functions/ingest/x.go: ingest links pkg/dispatch through it"},
 		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/dispatch"`, ""},
+		{"functions link little", "functions/history/x.go", `package main; import "tollgate/pkg/handlers"`, "functions/history/x.go: history links pkg/handlers through it"},
 		{"functions link little", "functions/consumer/x.go", `package main; import "tollgate/pkg/target/mail"`, "functions/consumer/x.go: consumer links pkg/target/mail through it"},
 		{"functions link little", "functions/reconcile/x.go", `package main; import "tollgate/pkg/target/httptarget"`, "functions/reconcile/x.go: reconcile links pkg/target/httptarget through it"},
 		{"functions link little", "functions/sender/x.go", `package main; import "tollgate/pkg/target/mail"`, ""},
