@@ -132,7 +132,7 @@ func listen(address string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the console: %w", err)
+		return nil, verb.Hint(fmt.Errorf("listen for the console: %w", err), "name a free port, or leave the address out")
 	}
 	return l, nil
 }
