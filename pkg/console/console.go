@@ -132,6 +132,9 @@ func New(ctx context.Context, c Config) *Server {
 	return s
 }
 
+// Jobs are the running and finished jobs.
+func (s *Server) Jobs() *Jobs { return s.jobs }
+
 // Serve serves until Close. The listener's address is the only Host that is answered.
 func (s *Server) Serve(l net.Listener) error {
 	s.Bind(l.Addr().String())
