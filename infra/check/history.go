@@ -43,3 +43,14 @@ func (c *checker) histories() {
 		c.must(limit > 0 && limit <= rate/10, name, "may use %v of the %v requests a second of all", limit, rate)
 	}
 }
+
+// throttled is the pattern of the 429s that matter to Stripe's deliveries.
+func (c *checker) throttled() string {
+	pattern := `{ $.status = "429"`
+	for _, route := range []string{"HistoryRoute", "RetryRoute"} {
+		if key := c.text(route, "RouteKey"); key != "" {
+			pattern += ` && $.route != "` + key + `"`
+		}
+	}
+	return pattern + " }"
+}

@@ -86,7 +86,7 @@ func accessLog(stage string) string {
 // countThrottled counts the 429s, of which API Gateway has no metric of its own.
 func (p *parts) countThrottled(log awslogs.CfnLogGroup) {
 	awslogs.NewCfnMetricFilter(p.stack, str("ThrottledFilter"), &awslogs.CfnMetricFilterProps{
-		LogGroupName: log.Ref(), FilterPattern: str(`{ $.status = "429" }`),
+		LogGroupName: log.Ref(), FilterPattern: str(p.throttledPattern()),
 		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
 			MetricNamespace: str(limits.MetricNamespace), MetricName: str(limits.MetricAPIThrottled), MetricValue: str("1"), Unit: str("Count"),
 			Dimensions: []any{&awslogs.CfnMetricFilter_DimensionProperty{Key: str(limits.DimensionStage), Value: str("$.stage")}},

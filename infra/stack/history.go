@@ -14,9 +14,10 @@ import (
 
 const historyFunction = "history"
 
-// historyProcesses and historyRate bound what receivers can use up of the account and of the API's
-// throttle, which Stripe's deliveries share. Routes are those of package history.
-const historyProcesses, historyRate = 2, 10
+// historyRate bounds what receivers, and strangers, can use up of the API's throttle, which Stripe's
+// deliveries share. There is a process for each of a burst: one without would be a 5xx of the API, on
+// which an alarm pages. Routes are those of package history.
+const historyRate, historyProcesses = 10, 2 * 10
 
 func historyRoutes() []string { return []string{"GET /deliveries", "POST /deliveries/{id}/retry"} }
 
@@ -98,6 +99,17 @@ func (p *parts) routeSettings() any {
 func (p *parts) historyAlarm() alarm {
 	return alarm{name: "history-errors", ticket: true, problem: "Receivers get no answer when they ask what they missed.",
 		metrics: []metric{p.lambda(historyFunction, "Errors", sum)}, threshold: 1, period: 5 * time.Minute, breaching: 2, periods: 3}
+}
+
+// throttledPattern matches the access log's 429s, but for those of the receivers' own throttle.
+func (p *parts) throttledPattern() string {
+	pattern := `{ $.status = "429"`
+	if p.history != nil {
+		for _, route := range historyRoutes() {
+			pattern += ` && $.route != "` + route + `"`
+		}
+	}
+	return pattern + " }"
 }
 
 // functionNames are those of the stage's functions.
