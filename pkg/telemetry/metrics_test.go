@@ -159,6 +159,12 @@ func TestEveryOutcomeOfTheConsumerIsCounted(t *testing.T) {
 		{"missed", with(func(s *scripted) {
 			s.claim, s.source, s.receives = idempotency.Duplicate, event.Reconcile, 2
 		}), map[string]float64{"Missed,stage=live": 1, "Missed,stage=live,endpoint=default": 1}},
+		{"applied, through EventBridge", with(func(s *scripted) { s.source = event.EventBridge }),
+			map[string]float64{"Enqueued,stage=live": 1, "Done,stage=live": 1, "Age,stage=live": 2000}},
+		{"busy, through EventBridge", with(func(s *scripted) { s.source, s.claim = event.EventBridge, idempotency.Busy }),
+			map[string]float64{"Enqueued,stage=live": 1, "Busy,stage=live": 1}},
+		{"applied at a later receive, through EventBridge", with(func(s *scripted) { s.source, s.receives = event.EventBridge, 2 }),
+			map[string]float64{"Done,stage=live": 1, "Age,stage=live": 2000}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// Metrics are written at every log level.
