@@ -33,7 +33,8 @@ Every step can be repeated: after Ctrl-C, an error or a crash run it again. Paus
   tollgate resume --all --note "moved"`
 }
 
-type resumedView struct {
+// Resumed is what a resume did, as JSON.
+type Resumed struct {
 	Type     string  `json:"type"` // "*" for everything
 	DryRun   bool    `json:"dry_run"`
 	Since    *string `json:"since"` // of the pause
@@ -95,7 +96,7 @@ func (c *Resume) passes(ctx context.Context, s *system) (pause.Passes, error) {
 }
 
 // toResume is an error unless the name can be resumed.
-func (s *system) toResume(ctx context.Context, name string) (v resumedView, err error) {
+func (s *system) toResume(ctx context.Context, name string) (v Resumed, err error) {
 	state, err := s.store.Pauses(ctx)
 	if err != nil {
 		return v, err
@@ -106,7 +107,7 @@ func (s *system) toResume(ctx context.Context, name string) (v resumedView, err 
 	if !all {
 		_, all = state.Resuming[pause.All]
 	}
-	v = resumedView{Type: name, Since: verb.Stamp(mark.At)}
+	v = Resumed{Type: name, Since: verb.Stamp(mark.At)}
 	switch {
 	case all && name != pause.All:
 		return v, verb.Hint(verb.Usage("everything is paused, or being resumed: %s comes after it", name), "tollgate resume --all")
@@ -118,7 +119,7 @@ func (s *system) toResume(ctx context.Context, name string) (v resumedView, err 
 	return v, nil
 }
 
-func (s *system) plannedResume(ctx context.Context, name string, v resumedView) error {
+func (s *system) plannedResume(ctx context.Context, name string, v Resumed) error {
 	text := fmt.Sprintf("would resume everything, paused since %s; nothing was changed", *v.Since)
 	if name == pause.All {
 		s.Line(v, text)
@@ -145,7 +146,7 @@ func (s *system) step(step pause.Step) {
 	}[step])
 }
 
-func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v resumedView) (string, error) {
+func (s *system) resume(ctx context.Context, r *pause.Resumption, name string, v Resumed) (string, error) {
 	began, sent, listed := time.Now(), s.Counter("sent", "held events"), s.Counter("listed", "events")
 	r.OnSent, r.Progress = sent.Add, func(n reconcile.Counts) { listed.Add(n.Listed) }
 	done, err := r.Run(ctx, name, verb.Operator())

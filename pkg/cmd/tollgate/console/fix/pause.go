@@ -70,19 +70,7 @@ type pauseJob struct {
 	jobView
 	Held    []hold.View
 	Paused  *hold.View
-	Resumed *resumed
-}
-
-type resumed struct {
-	Type     string  `json:"type"`
-	Since    *string `json:"since"`
-	Until    *string `json:"until"`
-	Moved    int     `json:"moved"`
-	Listed   int     `json:"listed"`
-	Enqueued int     `json:"enqueued"`
-	Compared bool    `json:"compared"`
-	UpTo     *string `json:"compared_until"`
-	Complete bool    `json:"complete"`
+	Resumed *hold.Resumed
 }
 
 func pauseJobOf(v console.JobView) pauseJob {
@@ -93,7 +81,7 @@ func pauseJobOf(v console.JobView) pauseJob {
 	case "pause":
 		p.Paused = job.Last[hold.View](v)
 	case "resume":
-		p.Resumed = job.Last[resumed](v)
+		p.Resumed = job.Last[hold.Resumed](v)
 	}
 	return p
 }
