@@ -376,6 +376,7 @@ func TestReadStageRefuses(t *testing.T) {
 			object{"name": "hooks.example.com", "certificate": "arn:aws:iam::123456789012:server-certificate/a"},
 			object{"name": "hooks.example.com", "certificate": certificate, "zone": "example.com"}}},
 		{"budget", []any{-1, 1_000_001, 12.5, "50"}},
+		{"eventbridge", []any{"default", "aws.partner/stripe.com/", "aws.partner/example.com/ed_1", "aws.partner/stripe.com/ed_1/x", "xaws.partner/stripe.com/ed_1", 1}},
 		{"backup", []any{"daily", object{"schedule": "weekly"}, object{"schedule": "daily", "copy-to": "copies"}, object{"copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-vault:v"},
 			object{"schedule": "daily", "copy-to": "arn:aws:backup:eu-west-1:210987654321:backup-plan:p"}}},
 		{"retention", []any{365, object{"sent": 179}, object{"facts": 399}, object{"sent": -1}, object{"facts": 36501}}},
