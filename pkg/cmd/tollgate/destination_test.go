@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,4 +199,36 @@ func TestDestinationTest(t *testing.T) {
 	s.tollgate("destination", "test", "post").refused(t, verb.ExitUsage, "no test message has them")
 	s.disable("crm")
 	s.tollgate("destination", "test", "crm").refused(t, verb.ExitUsage, "is disabled")
+}
+
+// TestDeliveriesToken: the last two tokens of a destination are valid, and none after a revocation; a
+// destination without a history gets none.
+func TestDeliveriesToken(t *testing.T) {
+	s := newSends(t)
+	s.info.Destinations = strings.Replace(s.info.Destinations, `"messages":["*"]`, `"messages":["*"],"history":true`, 1)
+	s.writeInfo()
+	reader, err := dynamostore.NewReader(s.dynamo, local.TableName)
+	check(t, err)
+	valid := func(tokens ...string) {
+		t.Helper()
+		var want []string
+		for _, token := range tokens {
+			want = append(want, history.Digest(token))
+		}
+		if got, err := reader.Tokens(t.Context(), "erp"); err != nil || !slices.Equal(got.Digests, want) {
+			t.Errorf("digests %v, %v, want those of %v", got.Digests, err, tokens)
+		}
+	}
+	var made []string
+	for range 3 {
+		made = append(made, strings.TrimSpace(s.tollgate("deliveries", "token", "erp").ok(t).out))
+	}
+	valid(made[1:]...)
+	if made[0] == made[1] || !strings.HasPrefix(made[0], "tgd_erp_") || strings.Contains(s.tollgate("audit", "list", "--json").ok(t).out, made[2]) {
+		t.Errorf("tokens %v", made)
+	}
+	s.tollgate("deliveries", "token", "erp", "--revoke").ok(t)
+	valid()
+	s.tollgate("deliveries", "token", "crm").refused(t, verb.ExitUsage, "has no history")
+	s.tollgate("deliveries", "show", "erp", "OUT#none").refused(t, verb.ExitFailed, "has begun")
 }
