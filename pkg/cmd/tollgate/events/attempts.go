@@ -9,7 +9,7 @@ import (
 	"tollgate/pkg/idempotency"
 )
 
-// ran are the outcomes of receives that ran an attempt.
+// ran lists the outcomes of receives in which an attempt ran.
 func ran(outcome string) bool {
 	return slices.Contains([]string{
 		string(idempotency.Applied), string(idempotency.Ignored), string(idempotency.AlreadyApplied), "failed", "dead_lettered", "unknown",

@@ -58,7 +58,7 @@ type Letters struct {
 }
 
 // Load reads records that are not done and, unless the command says otherwise, the dead-letter
-// queue, under its lock. A queue that cannot be read is no error of the report.
+// queue, under its lock. A queue that cannot be read does not fail the report.
 func (c Causes) Load(ctx context.Context, a *verb.App) (r CausesReport, err error) {
 	if err := cmp.Or(checkList(1, c.MaxRead, c.Type), verb.Between("--max-read", c.MaxRead, idempotency.Shards, redrive.MaxMessages)); err != nil {
 		return r, err

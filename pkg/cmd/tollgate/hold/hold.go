@@ -32,7 +32,7 @@ type List struct {
 }
 
 func (List) Help() string {
-	return `Prints a line for each event type that is paused or being resumed, * for everything, and for each other type of which the hold queue has events. Reading the held events hides each of them for at most two minutes. SQS deletes a held event 14 days after it was held, and one in the queue of events, which waits there while everything is paused, after four days.
+	return `Prints a line for each event type that is paused or being resumed, * for everything, and for each other type that has events in the hold queue. Reading the held events hides each of them for at most two minutes. SQS deletes a held event 14 days after it was held. While everything is paused, events wait in the queue of events, which keeps them for four days.
 
   tollgate hold list
   tollgate resume invoice.paid --note "the receiver is back"`
